@@ -1,0 +1,53 @@
+"""Errors and warnings: what is wrong, where, what was expected, what was found, and one thing to do."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """The data, or an assumption about them, cannot be used as given.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what is wrong.
+    where, expected, got, fix : str, optional
+        The place, the requirement, the finding, and one thing that the user can do. They are printed on lines of
+        their own and kept as attributes.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what, self.where, self.expected, self.got, self.fix = what, where, expected, got, fix
+        parts = [("where", where), ("expected", expected), ("got", got), ("to do", fix)]
+        super().__init__("\n".join([what, *(f"  {name}: {text}" for name, text in parts if text is not None)]))
+
+
+class AssumptionError(DataError):
+    """An assumption is impossible in itself: a review share of 0, a range whose ends are swapped."""
+
+
+class NotIdentifiedError(DataError):
+    """The table does not hold what the question needs; the message prints the call that makes it."""
+
+
+class NotSupportedError(DataError):
+    """The question has an answer, but not in this combination; the message names the way out."""
+
+
+class StatisticalWarning(UserWarning):
+    """A result that can be misread. Each such warning is also a flag of the result."""
+
+
+class HoldingPriceWarning(StatisticalWarning):
+    """One listing or one price dominates: probably a holding price, not a sale."""
+
+
+class ReviewShareWarning(StatisticalWarning):
+    """The review share fitted from counts is sensitive to how vendors are weighted."""
