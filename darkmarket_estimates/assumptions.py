@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 from darkmarket_estimates._checks import choice, is_number, number
 from darkmarket_estimates.errors import AssumptionError, ReviewShareWarning
-from darkmarket_estimates.review_share import ReviewShareFit, fit_review_share
+from darkmarket_estimates.review_share import ReviewShareFit, beta_shape, fit_review_share
 
 
 @runtime_checkable
@@ -26,8 +26,11 @@ class Distribution(Protocol):
 
     def cdf(self, x: Any) -> Any: ...  # noqa: D102
     def ppf(self, p: Any) -> Any: ...  # noqa: D102
+    def isf(self, p: Any) -> Any: ...  # noqa: D102
+    def pdf(self, x: Any) -> Any: ...  # noqa: D102
     def mean(self) -> Any: ...  # noqa: D102
     def var(self) -> Any: ...  # noqa: D102
+    def std(self) -> Any: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,16 @@ class LogitNormal:
         x, w = np.polynomial.hermite_e.hermegauss(64)
         return float(w @ special.expit(special.logit(self.centre) + self.sd * x) ** power / w.sum())
 
+    def isf(self, p: Any) -> Any:
+        """Quantile at upper tail probability `p`."""
+        return special.expit(special.logit(self.centre) - self.sd * special.ndtri(np.asarray(p, dtype=float)))
+
+    def pdf(self, x: Any) -> Any:
+        """Density of the share."""
+        x = np.asarray(x, dtype=float)
+        z = (special.logit(x) - special.logit(self.centre)) / self.sd
+        return np.exp(-0.5 * z**2) / (math.sqrt(2 * math.pi) * self.sd * x * (1 - x))
+
     def mean(self) -> float:
         """Mean of the share (Gauss-Hermite quadrature with 64 nodes)."""
         return self._moment(1)
@@ -97,35 +110,9 @@ class LogitNormal:
         """Variance of the share (Gauss-Hermite quadrature with 64 nodes)."""
         return self._moment(2) - self._moment(1) ** 2
 
-
-@dataclass(frozen=True, slots=True)
-class BetaShare:
-    """A share with a Beta law of the given mean and standard deviation."""
-
-    share: float
-    sd: float
-
-    @property
-    def shape(self) -> tuple[float, float]:
-        """Shape (a, b)."""
-        size = self.share * (1 - self.share) / self.sd**2 - 1
-        return self.share * size, (1 - self.share) * size
-
-    def cdf(self, x: Any) -> Any:
-        """Probability that the share is at most `x`."""
-        return special.betainc(*self.shape, np.clip(np.asarray(x, dtype=float), 0.0, 1.0))
-
-    def ppf(self, p: Any) -> Any:
-        """Quantile at probability `p`."""
-        return special.betaincinv(*self.shape, np.asarray(p, dtype=float))
-
-    def mean(self) -> float:
-        """Mean of the share."""
-        return self.share
-
-    def var(self) -> float:
-        """Variance of the share."""
-        return self.sd**2
+    def std(self) -> float:
+        """Standard deviation of the share."""
+        return math.sqrt(self.var())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,8 +211,14 @@ class ReviewRate:
             m = float(self.mean)  # type: ignore[arg-type]
             return LogitNormal(m, math.hypot(self.between_market_sd, self.standard_error / (m * (1 - m))))
         if self.standard_error > 0:
-            return BetaShare(float(self.mean), self.standard_error)  # type: ignore[arg-type]
+            m = float(self.mean)  # type: ignore[arg-type]
+            return stats.beta(*beta_shape(m, self.standard_error))
         return self.mean
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether the uncertainty of the mean is stated by the analyst rather than estimated from counts."""
+        return self.between_market_sd is not None or not is_number(self.mean)
 
     @property
     def central(self) -> float:

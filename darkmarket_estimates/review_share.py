@@ -64,6 +64,18 @@ class ReviewShareFit:
         return tuple(found)
 
 
+def beta_shape(share: float, spread: float) -> tuple[float, float]:
+    r"""Shape (a, b) of the Beta law with this mean and standard deviation.
+
+    :math:`s = \rho (1 - \rho) / \sigma^2 - 1`, :math:`a = \rho s`, :math:`b = (1 - \rho) s`; both are infinite when
+    the spread is 0.
+    """
+    if spread == 0:
+        return math.inf, math.inf
+    size = share * (1 - share) / spread**2 - 1
+    return share * size, (1 - share) * size
+
+
 def fit_review_share(reviews: Any, sales: Any, value: Any = None) -> ReviewShareFit:
     r"""Fit the review share from counts, a vendor each.
 
@@ -148,21 +160,27 @@ def _beta_binomial(r: np.ndarray, s: np.ndarray) -> tuple[tuple[float, float], f
     log_s = np.log(s)
     centred = log_s - log_s.mean()
 
-    def loss(theta: np.ndarray) -> float:
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         mean = special.expit(theta[0] + (theta[2] * centred if len(theta) == 3 else 0.0))
-        size = math.exp(min(theta[1], 30.0))
+        size = math.exp(theta[1])
         a, b = mean * size, (1 - mean) * size
         # betaln of the binomial coefficient is constant and left out
-        return -float(np.sum(special.betaln(r + a, s - r + b) - special.betaln(a, b))) / len(r)
+        value = np.sum(special.betaln(r + a, s - r + b) - special.betaln(a, b))
+        both = special.digamma(s + size) - special.digamma(size)
+        by_a = special.digamma(r + a) - special.digamma(a) - both
+        by_b = special.digamma(s - r + b) - special.digamma(b) - both
+        by_logit = size * mean * (1 - mean) * (by_a - by_b)
+        gradient = [np.sum(by_logit), np.sum(a * by_a + b * by_b), np.sum(centred * by_logit)]
+        return -float(value) / len(r), -np.array(gradient[: len(theta)]) / len(r)
 
     pooled = np.clip(r.sum() / s.sum(), 1e-6, 1 - 1e-6)
     start = np.array([special.logit(pooled), 2.0])
+    precise = {"ftol": 1e-16, "gtol": 1e-10, "maxiter": 500}
     bounds = [(-25.0, 25.0), (-8.0, 16.0), (-5.0, 5.0)]
-    flat = optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds[:2], options={"ftol": 1e-13, "gtol": 1e-8})
+    flat = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds[:2], options=precise)
     mean, size = float(special.expit(flat.x[0])), math.exp(flat.x[1])
     if np.ptp(log_s) == 0:
         return (mean * size, (1 - mean) * size), 0.0, 0.0
-    sloped = optimize.minimize(loss, np.append(flat.x, 0.0), method="L-BFGS-B", bounds=bounds,
-                               options={"ftol": 1e-13, "gtol": 1e-8})
+    sloped = optimize.minimize(loss, np.append(flat.x, 0.0), jac=True, method="L-BFGS-B", bounds=bounds, options=precise)
     statistic = max(0.0, 2 * len(r) * (float(flat.fun) - float(sloped.fun)))
     return (mean * size, (1 - mean) * size), float(sloped.x[2]), statistic

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-import darkmarket_estimates as package
+from darkmarket_estimates._version import __version__
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines.schema import Schema
@@ -174,7 +174,7 @@ class MemoryTable:
             currency=self.currency, counted=self.schema.counted, window=self.schema.window,
             per_day=self.schema.days is not None, markets=self.markets, by=names, bands=tuple(map(float, bands)),
             occasions=self.schema.occasions, conversions=self.conversions, flags=self._alarms(),
-            version=package.__version__,
+            version=__version__,
         )
         return Totals(header, merged_keys, merged, self.audit)
 

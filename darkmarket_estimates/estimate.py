@@ -1,0 +1,327 @@
+"""The one result type: a turnover, what it is worth, and everything that it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from darkmarket_estimates import _render, prose
+from darkmarket_estimates._checks import choice
+from darkmarket_estimates.distribution.law import Law, ScaledMixture
+from darkmarket_estimates.distribution.moments import effective_number
+from darkmarket_estimates.errors import NotIdentifiedError
+from darkmarket_estimates.inference import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+ALL = "(all)"
+#: Mean Gregorian month and year, in days.
+DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One group, or the total: figures in the unit of the totals.
+
+    `cells` are its positions in the totals; `bounds` and `interval` are None where there is none.
+    """
+
+    labels: tuple[str, ...]
+    cells: np.ndarray
+    value: float
+    floor: float
+    bounds: tuple[float, float] | None
+    interval: tuple[float, float] | None
+    n_listings: int
+    n_vendors: int
+    count: float
+    n_eff: float
+    top_share: float
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """A turnover estimate.
+
+    Attributes
+    ----------
+    model : Model
+        The totals and the assumptions: everything can be computed anew from it.
+    rows : tuple of Row
+        A row a group, the total last.
+    confidence_level : float
+    unit : {"window", "day", "month", "year"}
+        What the figures are per.
+    scale : float
+        Figures are those of the rows times this.
+    """
+
+    model: Model
+    rows: tuple[Row, ...]
+    confidence_level: float
+    unit: str
+    scale: float = 1.0
+
+    # -- the total --------------------------------------------------------------------------------------------------
+
+    @property
+    def _total(self) -> Row:
+        return self.rows[-1]
+
+    @property
+    def value(self) -> float:
+        """The total; NaN where a Range leaves no single value."""
+        return self._total.value * self.scale
+
+    @property
+    def floor(self) -> float:
+        """Reviewed turnover: a floor if every review is a genuine order at no less than the price used."""
+        return self._total.floor * self.scale
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The total at the ends of the Ranges: a scenario, no probability."""
+        return self._scaled(self._total.bounds)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Interval at `confidence_level`, or None where there is nothing to base it on."""
+        return self._scaled(self._total.interval)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Everything that a reader of the total must know before using it."""
+        return self._total.flags
+
+    @property
+    def kind(self) -> str:
+        """What the figures are.
+
+        "floor", "bounds", "census" (every sale counted), "prediction interval" (realised) or "confidence interval"
+        (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval.
+        """
+        return kind_of(self.model, self._total.interval is not None)
+
+    @property
+    def currency(self) -> str:
+        """Of the figures: after `exchange_rate`, or "orders"."""
+        return currency_of(self.model)
+
+    def _scaled(self, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        return None if pair is None else (pair[0] * self.scale, pair[1] * self.scale)
+
+    # -- its distribution -------------------------------------------------------------------------------------------
+
+    @property
+    def law(self) -> Law:
+        """Distribution of the total, in the unit of the estimate.
+
+        Raises
+        ------
+        NotIdentifiedError
+            A floor and bounds have none.
+        """
+        if not self.model.has_share or self.model.interval == "none" or self.bounds is not None:
+            raise NotIdentifiedError(
+                f"an estimate of kind {self.kind!r} has no distribution",
+                fix='state a review share with its uncertainty: ReviewRate(mean=..., between_vendor_sd=...)',
+            )
+        law = self.model.law(self._total.cells)
+        return law if self.scale == 1 else ScaledMixture(law, np.array([self.scale]), np.array([1.0]))
+
+    def cdf(self, x: Any) -> Any:
+        """Probability that the total is at most `x` (in the sense of `kind`)."""
+        return self.law.cdf(x)
+
+    def quantile(self, p: Any) -> Any:
+        """The total that is not exceeded with probability `p`."""
+        return self.law.quantile(p)
+
+    @property
+    def median(self) -> float:
+        """The total that is exceeded with probability one half."""
+        return float(self.law.quantile(0.5))
+
+    # -- other views ------------------------------------------------------------------------------------------------
+
+    def per(self, unit: str) -> Estimate:
+        """The same estimate a day, a month (30.44 days) or a year (365.24 days).
+
+        Parameters
+        ----------
+        unit : {"day", "month", "year"}
+
+        Raises
+        ------
+        NotIdentifiedError
+            The totals have neither a window nor days.
+        """
+        choice(unit, "unit", tuple(DAYS))
+        covered = self.model.totals.header.days
+        if covered is None:
+            raise NotIdentifiedError(f"how much a {unit} needs the length of the period",
+                                     fix='Listings(..., window=("2016-01-01", "2016-02-01")), or days=')
+        return replace(self, unit=unit, scale=DAYS[unit] / covered)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy: a row a group, and the total with "(all)" as its labels.
+
+        Columns: the groups, value, floor, lower_bound, upper_bound, low, high (of the interval), kind, flags (joined by
+        "; "), n_listings, n_vendors, count (of reviews or sales), n_eff, top_vendor_share.
+        """
+        import pandas as pd
+
+        nothing = (math.nan, math.nan)
+        records = []
+        for row in self.rows:
+            bounds, interval = self._scaled(row.bounds) or nothing, self._scaled(row.interval) or nothing
+            records.append({
+                **dict(zip(self.by, row.labels, strict=True)), "value": row.value * self.scale,
+                "floor": row.floor * self.scale, "lower_bound": bounds[0], "upper_bound": bounds[1],
+                "low": interval[0], "high": interval[1], "kind": kind_of(self.model, row.interval is not None),
+                "flags": "; ".join(row.flags), "n_listings": row.n_listings, "n_vendors": row.n_vendors,
+                "count": row.count, "n_eff": row.n_eff, "top_vendor_share": row.top_share,
+            })
+        return pd.DataFrame(records)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Group columns."""
+        return self.model.totals.by
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values that JSON holds; NaN becomes None."""
+        frame = self.to_frame()
+        rows = [{k: _plain(v) for k, v in record.items()} for record in frame.to_dict("records")]
+        for record, row in zip(rows, self.rows, strict=True):
+            record["flags"] = list(row.flags)
+        header = self.model.totals.header
+        return {
+            "value": _plain(self.value), "floor": _plain(self.floor), "bounds": _plain(self.bounds),
+            "interval": _plain(self.interval), "kind": self.kind, "flags": list(self.flags),
+            "confidence_level": self.confidence_level, "currency": self.currency, "unit": self.unit,
+            "estimand": self.model.estimand, "measure": self.model.measure, "method": self.model.interval,
+            "assumptions": [f.words() for f in self.model.factors],
+            "window": _plain(header.window), "markets": list(header.markets), "counted": header.counted,
+            "conversions": list(header.conversions), "by": list(self.by), "rows": rows,
+            "audit": self.model.totals.audit.to_dicts(), "version": header.version, "entropy": self.model.entropy,
+        }
+
+    def summary(self) -> str:
+        """Prose to paste: the figure, every assumption, what was done to the data, and what to beware of."""
+        return prose.summary(self)
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Forest plot: a line a group and the total, with floor, bounds and interval.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        **options
+            `max_groups` (30): the largest groups shown; the others are counted in a note.
+        """
+        from darkmarket_estimates.plots.forest import forest
+
+        return forest(self, ax=ax, **options)
+
+    def __str__(self) -> str:
+        return prose.headline(self)
+
+    def __repr__(self) -> str:
+        return f"<Estimate: {prose.headline(self)}>"
+
+    def _repr_html_(self) -> str:
+        def text(pair: tuple[float, float] | None) -> str:
+            return "" if pair is None else _render.span(*pair)
+
+        rows = [(*row.labels, _render.amount(row.value * self.scale), _render.amount(row.floor * self.scale),
+                 text(self._scaled(row.bounds)), text(self._scaled(row.interval))) for row in self.rows[:101]]
+        columns = [*self.by, "value", "floor", "bounds", f"{self.confidence_level:.3g} interval"]
+        hidden = len(self.rows) - len(rows)
+        notes = [*([f"{hidden} more rows"] if hidden > 0 else []), *(f"flag: {flag}" for flag in self.flags)]
+        return _render.table_html(str(self), columns, rows, notes)
+
+
+def kind_of(model: Model, has_interval: bool) -> str:
+    """What the figures of a model are."""
+    if not model.has_share:
+        return "floor"
+    if any(f.is_range for f in model.factors):
+        return "bounds"
+    if not has_interval:
+        return "census" if model.totals.header.counted == "sold" and model.estimand == "realised" else "point"
+    # the standard error of a fitted mean is no prior; a distribution that the analyst states is
+    prior = any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in model.factors)
+    name = "prediction interval" if model.estimand == "realised" else "confidence interval"
+    return f"hybrid {name}" if prior else name
+
+
+def currency_of(model: Model) -> str:
+    """Unit of the figures."""
+    if model.measure == "orders":
+        return "orders"
+    return model.target or model.totals.header.currency
+
+
+def build(model: Model, confidence_level: float, flags: tuple[str, ...]) -> Estimate:
+    """Compute every row."""
+    n = model.totals.n_cells
+    keys = [model.totals.keys[name] for name in model.totals.by]
+    rows = []
+    if keys:
+        packed = np.zeros(n, dtype=np.int64)
+        for key in keys:
+            packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
+        order = np.argsort(packed, kind="stable")
+        starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
+        for cells in np.split(order, starts[1:]):
+            labels = tuple(key.labels[key.codes[cells[0]]] for key in keys)
+            rows.append(_row(model, labels, cells, confidence_level, ()))
+    everything = np.arange(n)
+    rows.append(_row(model, (ALL,) * len(keys), everything, confidence_level, flags))
+    unit = "day" if model.totals.header.per_day else "window"
+    return Estimate(model, tuple(rows), confidence_level, unit)
+
+
+def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...]) -> Row:
+    columns = model.totals.columns
+    floor = model.floor(cells)
+    value = floor
+    if model.has_share:
+        ranged = any(f.is_range and f.share_of(cells).any() for f in model.factors)
+        value = math.nan if ranged else model.value(cells, "central")
+    money = model.by_vendor(cells, model.y[cells])
+    n_eff, total = effective_number(money), float(money.sum())
+    top = float(money.max(initial=0.0)) / total if total > 0 else math.nan
+    sellers = int((money > 0).sum())
+    found = [*flags]
+    if total == 0:
+        found.append(f"no {model.totals.header.counted}: the value 0 is what was seen, not what was sold")
+    elif model.estimand == "expected" and model.has_share and (n_eff < 10 or sellers < 30):
+        found.append(f"indicative: {sellers} vendor(s) with sales, effectively {n_eff:.1f}")
+    if top > 0.5:
+        found.append(f"one vendor makes {top:.0%} of it")
+    interval = model.interval_of(cells, level)
+    return Row(
+        labels=labels, cells=cells, value=value, floor=floor, bounds=model.bounds(cells) if model.has_share else None,
+        interval=interval, n_listings=int(columns["n_listings"][cells].sum()), n_vendors=len(money),
+        count=float(columns["reviews"][cells].sum()), n_eff=n_eff, top_share=top, flags=tuple(found),
+    )
+
+
+def _plain(x: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(x, tuple | list):
+        return [_plain(v) for v in x]
+    if isinstance(x, Mapping):
+        return {str(k): _plain(v) for k, v in x.items()}
+    if isinstance(x, np.generic):
+        x = x.item()
+    return None if isinstance(x, float) and not math.isfinite(x) else x

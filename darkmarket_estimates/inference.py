@@ -1,0 +1,271 @@
+"""The law of a total: which vendors, which factors, which interval. Called row by row by the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from darkmarket_estimates.distribution import confidence, moments
+from darkmarket_estimates.distribution.factors import log_variance, nodes, product_nodes, sobol
+from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw, ScaledMixture
+from darkmarket_estimates.distribution.realised import realised
+from darkmarket_estimates.distribution.sums import independent_sum
+from darkmarket_estimates.factors import REVIEW_SHARE, Factor
+from darkmarket_estimates.totals import VENDOR, Totals
+
+#: Which interval goes with which estimand; the first is the default.
+INTERVALS: Mapping[str, tuple[str, ...]] = {
+    "realised": ("predictive", "delta", "lognormal"),
+    "expected": ("bca-tail", "bca", "tail", "skew-corrected", "compound-poisson", "poisson-bootstrap", "delta",
+                 "lognormal"),
+}
+#: Nodes of an uncertain mean review share, and points over factors that concern parts of a total.
+SHARE_NODES, FACTOR_POINTS = 8, 128
+
+Configuration = Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Totals with the assumptions laid over them, and the question.
+
+    Attributes
+    ----------
+    totals : Totals
+    factors : tuple of Factor
+    estimand : {"realised", "expected"}
+    measure : {"money", "orders"}
+    interval : str
+        One of `INTERVALS` for the estimand, or "none".
+    spread_law : {"default", "conservative"}
+        Law of a vendor's multiplier given its reviews.
+    number_of_vendors : {"random", "fixed"}
+        Of the expected estimand with "delta" or "lognormal".
+    target : str or None
+        Currency that an exchange rate leads to.
+    n_resamples, entropy : int
+        Of "poisson-bootstrap".
+    """
+
+    totals: Totals
+    factors: tuple[Factor, ...]
+    estimand: str
+    measure: str
+    interval: str
+    spread_law: str
+    number_of_vendors: str
+    n_resamples: int
+    entropy: int
+    target: str | None = None
+
+    @property
+    def y(self) -> np.ndarray:
+        """Reviewed money (or orders) of each cell."""
+        return self.totals.columns["value" if self.measure == "money" else "reviews"]
+
+    @property
+    def q(self) -> np.ndarray:
+        """Sum of price^2 x reviews of each cell (of reviews, for orders)."""
+        return self.totals.columns["price_sq_reviews" if self.measure == "money" else "rate_sq_reviews"]
+
+    @property
+    def shares(self) -> tuple[Factor, ...]:
+        """The review shares."""
+        return tuple(f for f in self.factors if f.name == REVIEW_SHARE)
+
+    @property
+    def has_share(self) -> bool:
+        """Whether unreviewed sales are accounted for: a stated share, or counts that are sales."""
+        return bool(self.shares) or self.totals.header.counted == "sold"
+
+    # -- values -----------------------------------------------------------------------------------------------------
+
+    def configuration(self, scenario: str) -> dict[int, float]:
+        """The value of every factor in a scenario ("central", "low", "high")."""
+        return {i: f.at(scenario) for i, f in enumerate(self.factors)}
+
+    def multiplier(self, cells: np.ndarray, at: Configuration, *, shares: bool = True) -> np.ndarray:
+        """What each cell's reviewed value is multiplied by."""
+        out = np.ones(len(cells))
+        for i, factor in enumerate(self.factors):
+            if shares or factor.name != REVIEW_SHARE:
+                m = at[i] ** factor.power
+                out *= m if factor.cells is None else np.where(factor.cells[cells], m, 1.0)
+        return out
+
+    def value(self, cells: np.ndarray, scenario: str) -> float:
+        """The total in a scenario."""
+        return float(self.y[cells] @ self.multiplier(cells, self.configuration(scenario)))
+
+    def floor(self, cells: np.ndarray) -> float:
+        """What the reviews alone show: nothing is divided by a share, a Range is at its low end."""
+        at = {i: f.at("low") if f.power > 0 else 1.0 for i, f in enumerate(self.factors)}
+        return float(self.y[cells] @ self.multiplier(cells, at))
+
+    def concerns(self, factor: Factor, cells: np.ndarray) -> float:
+        """Share of the row's reviewed money that a factor acts on."""
+        total = float(self.y[cells].sum())
+        return 0.0 if total == 0 else float(self.y[cells][factor.share_of(cells)].sum()) / total
+
+    def marks(self, cells: np.ndarray, at: Configuration) -> np.ndarray:
+        """Each vendor's mark in the expected total: its reviewed value over the mean share (it carries the spread)."""
+        return self.by_vendor(cells, self.y[cells] * self.multiplier(cells, at))
+
+    def by_vendor(self, cells: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum per vendor that has a cell in the row."""
+        codes = self.totals.keys[VENDOR].codes[cells]
+        n = len(self.totals.keys[VENDOR].labels)
+        if len(codes) * 4 < n:
+            codes = np.unique(codes, return_inverse=True)[1]
+            return np.bincount(codes, weights=values)
+        present = np.zeros(n, dtype=bool)
+        present[codes] = True
+        return np.bincount(codes, weights=values, minlength=n)[present]
+
+    # -- moments ----------------------------------------------------------------------------------------------------
+
+    def variance(self, cells: np.ndarray, at: Configuration) -> float:
+        """Variance of the sum over vendors at fixed factors: the delta method's part."""
+        if self.estimand == "expected":
+            x = self.marks(cells, at)
+            factor = moments.fixed_number_factor(x, len(x)) if self.number_of_vendors == "fixed" else 1.0
+            return moments.expected_variance(x) * factor**2
+        return sum(moments.realised_variance(y, q, share, spread) for y, q, share, spread in self.strata(cells, at))
+
+    def strata(self, cells: np.ndarray, at: Configuration) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
+        """Per review share that acts on the row: vendors' y and q (other factors applied), the share, its spread."""
+        out = []
+        m = self.multiplier(cells, at, shares=False)
+        for i, factor in enumerate(self.factors):
+            if factor.name == REVIEW_SHARE and (inside := factor.share_of(cells)).any():
+                assert factor.rate is not None
+                part = cells[inside]
+                y = self.by_vendor(part, self.y[part] * m[inside])
+                q = self.by_vendor(part, self.q[part] * m[inside] ** 2)
+                out.append((y, q, at[i], factor.rate.spread_at(at[i])))
+        return out
+
+    def log_variance(self, cells: np.ndarray, scenario: str) -> float:
+        """Variance of the logarithm of the total in a scenario, to first order in parts that factors act on."""
+        at = self.configuration(scenario)
+        total = self.value(cells, scenario)
+        if total == 0:
+            return 0.0
+        own = math.log1p(self.variance(cells, at) / total**2)
+        return own + sum(self.concerns(f, cells) ** 2 * log_variance(f.spec) for f in self.factors if f.is_uncertain)
+
+    # -- laws -------------------------------------------------------------------------------------------------------
+
+    def law(self, cells: np.ndarray, scenario: str = "central") -> Law:
+        """Law of the row's total in a scenario, every uncertain factor mixed in."""
+        total = self.value(cells, scenario)
+        if total == 0:
+            return PointLaw(0.0)
+        if self.interval in ("delta", "lognormal"):
+            return self._delta(cells, scenario, total)
+        at = self.configuration(scenario)
+        acting = {i: f for i, f in enumerate(self.factors) if f.is_uncertain and self.concerns(f, cells) > 0}
+        if any(self.concerns(f, cells) < 1 for f in acting.values()):
+            return self._over_points(cells, at, acting)
+        mixed = {i: f for i, f in acting.items() if self.estimand == "realised" and f.name == REVIEW_SHARE}
+        if mixed:
+            (i, factor), = mixed.items()
+            x, w = nodes(factor.spec, SHARE_NODES)
+            law: Law = Mixture([self._conditional(cells, {**at, i: float(m)}) for m in x], w)
+        else:
+            law = self._conditional(cells, at)
+        scale = [(f, at[i]) for i, f in acting.items() if i not in mixed]
+        if not scale:
+            return law
+        relative = [((x / centre) ** f.power, w) for f, centre in scale for x, w in [nodes(f.spec)]]
+        return ScaledMixture(law, *product_nodes(relative))
+
+    def _delta(self, cells: np.ndarray, scenario: str, total: float) -> Law:
+        if self.interval == "lognormal":
+            v = self.log_variance(cells, scenario)
+            # exp(ln T +- z s): the median of this law is the estimate
+            return LogNormalLaw(total * math.exp(v / 2), math.sqrt(math.expm1(v))) if v > 0 else PointLaw(total)
+        at = self.configuration(scenario)
+        spread = sum(self.concerns(f, cells) ** 2 * f.relative_variance() for f in self.factors) * total**2
+        return NormalLaw(total, math.sqrt(self.variance(cells, at) + spread))
+
+    def _over_points(self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
+        """Factors that concern parts of the row: points over all of them, one law at each."""
+        u = sobol(len(acting), FACTOR_POINTS)
+        laws = []
+        for row in u:
+            drawn = {i: float(f.spec.ppf(p)) for (i, f), p in zip(acting.items(), row, strict=True)}  # type: ignore[union-attr]
+            laws.append(self._conditional(cells, {**at, **drawn}))
+        return Mixture(laws, np.full(len(laws), 1 / len(laws)))
+
+    def _conditional(self, cells: np.ndarray, at: Configuration) -> Law:
+        """Law at fixed factors."""
+        if self.estimand == "expected":
+            x = self.marks(cells, at)
+            if self.interval == "poisson-bootstrap":
+                return confidence.resampled(x, self.n_resamples, self.entropy)
+            return _EXPECTED[self.interval](x)
+        if self.totals.header.counted == "sold":
+            return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
+        return independent_sum([realised(y, q, share, spread, spread_law=self.spread_law)
+                                for y, q, share, spread in self.strata(cells, at) if y.any()])
+
+    # -- intervals --------------------------------------------------------------------------------------------------
+
+    def bounds(self, cells: np.ndarray) -> tuple[float, float] | None:
+        """The total at the ends of the Ranges, or None without one that acts on the row."""
+        if not any(f.is_range and f.share_of(cells).any() for f in self.factors):
+            return None
+        return self.value(cells, "low"), self.value(cells, "high")
+
+    def interval_of(self, cells: np.ndarray, level: float) -> tuple[float, float] | None:
+        """Interval at a level, or None where there is nothing uncertain (or nothing stated) to base it on."""
+        if self.interval == "none" or not self.has_share:
+            return None
+        bounds = self.bounds(cells)
+        if bounds is None:
+            law = self.law(cells)
+            if law.variance == 0:
+                return None if law.mean > 0 else (0.0, 0.0)
+            low, high = law.quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
+            return max(0.0, float(low)), float(high)
+        gamma = imbens_manski(bounds, max(self.log_variance(cells, end) for end in ("low", "high")), level)
+        if gamma is None:
+            return None
+        low = self.law(cells, "low").quantile(gamma)
+        return max(0.0, float(low)), float(self.law(cells, "high").quantile(1 - gamma))
+
+
+def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float) -> float | None:
+    r"""Tail probability at each end such that the total is covered wherever in the range the assumption lies.
+
+    Solves :math:`\Phi(c + \Delta / s) - \Phi(-c) = level` with :math:`\Delta = \ln(hi / lo)`, which is known, and
+    returns :math:`\Phi(-c)`. Source: Imbens and Manski, *Econometrica* 72 (2004), 1845-1857, on the log scale.
+
+    Returns
+    -------
+    float or None
+        None without variance: the bounds are all there is.
+    """
+    low, high = bounds
+    if log_variance == 0 or low <= 0:
+        return None
+    width = math.log(high / low) / math.sqrt(log_variance)
+    z = float(special.ndtri((1 + level) / 2))
+
+    def short(c: float) -> float:
+        return float(special.ndtr(c + width) - special.ndtr(-c)) - level
+
+    # c lies between the one-sided and the two-sided normal quantile
+    c = optimize.brentq(short, float(special.ndtri(level)) - 1e-9 if level > 0.5 else -z, z + 1e-9, xtol=1e-12)
+    return float(special.ndtr(-c))
+
+
+_EXPECTED = {
+    "bca-tail": confidence.default, "bca": confidence.bca, "tail": confidence.tail,
+    "skew-corrected": confidence.skew_corrected, "compound-poisson": confidence.percentile,
+}

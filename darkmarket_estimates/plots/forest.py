@@ -1,0 +1,76 @@
+"""Forest plot: a line a group and the total."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from darkmarket_estimates._checks import integer
+from darkmarket_estimates.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from darkmarket_estimates.estimate import Estimate, Row
+
+
+def forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) -> Axes:
+    """Draw value, floor, bounds and interval of each group and of the total.
+
+    The largest `max_groups` groups are shown on a log axis where they differ by more than a factor of 50; the number of
+    those left out stands in the title.
+    """
+    integer(max_groups, "max_groups", low=1)
+    groups = sorted(est.rows[:-1], key=lambda row: -_size(row))
+    shown, hidden = groups[:max_groups], max(0, len(groups) - max_groups)
+    rows = [est.rows[-1], *reversed(shown)]
+    ax = style.axes(ax, 8.5, 1.8 + 0.32 * len(rows))
+    k = est.scale
+    positive = [_size(row) * k for row in rows if _size(row) > 0]
+    logarithmic = len(positive) > 1 and max(positive) > 50 * min(positive)
+    if logarithmic:
+        ax.set_xscale("log")
+    for y, row in enumerate(rows):
+        if row.bounds is not None:
+            low, high = row.bounds[0] * k, row.bounds[1] * k
+            ax.barh(y, high - low, left=low, height=0.42, color=style.BOUNDS, label="bounds (scenario)", zorder=2)
+        if row.interval is not None:
+            ax.plot([v * k for v in row.interval], [y, y], color=style.INTERVAL, linewidth=3, solid_capstyle="butt",
+                    label=f"{100 * est.confidence_level:.4g}% interval", zorder=3)
+        if est.model.has_share and not math.isnan(row.value):
+            ax.plot(row.value * k, y, "o", color=style.VALUE, markersize=6, label="value", zorder=4)
+        ax.plot(row.floor * k, y, "|", color=style.FLOOR, markersize=13, markeredgewidth=2,
+                label="floor (reviewed)" if est.model.totals.header.counted == "reviews" else "counted", zorder=4)
+    labels = ["total", *(" / ".join(map(style.text, row.labels)) for row in reversed(shown))]
+    ax.set_yticks(np.arange(len(rows)), labels)
+    ax.set_ylim(-0.7, len(rows) - 0.3)
+    if len(rows) > 1:
+        ax.axhline(0.5, color=style.INK, linewidth=0.8)
+    if not logarithmic:
+        ax.set_xlim(left=0)
+        style.money_axis(ax.xaxis)
+    else:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: style.tick(x)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    unit = "" if est.unit == "window" else f" a {est.unit}"
+    ax.set_xlabel(f"{est.currency}{unit}" + (" (log scale)" if logarithmic else ""))
+    left_out = f", {hidden} smaller groups not shown" if hidden else ""
+    estimand = "reviewed" if est.kind == "floor" else est.model.estimand
+    noun = "orders" if est.model.measure == "orders" else "turnover"
+    ax.set_title(f"{estimand.capitalize()} {noun}: {est.kind}{left_out}", loc="left", fontsize=11)
+    ax.grid(axis="x", **style.GRID)
+    style.tidy(ax)
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(handles.values(), handles.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.9 / (2 + len(rows))),
+              ncols=4, frameon=False, fontsize=9)
+    return ax
+
+
+def _size(row: Row) -> float:
+    if row.bounds is not None:
+        return row.bounds[1]
+    return row.floor if math.isnan(row.value) else row.value

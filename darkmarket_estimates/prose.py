@@ -1,0 +1,106 @@
+"""An estimate in words: one line, or a text that a policy analyst can paste."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from darkmarket_estimates import _render
+
+if TYPE_CHECKING:
+    from darkmarket_estimates.estimate import Estimate
+
+IDENTIFICATION = ("The review share is not identified from reviews alone: no amount of review data can confirm or refute "
+                  "it.")
+
+
+def headline(est: Estimate) -> str:
+    """One line: figure, unit, interval or bounds, and what they are."""
+    unit = f" a {est.unit}" if est.unit != "window" else ""
+    money = f"{est.currency} " if est.currency != "orders" else ""
+    noun = " orders" if est.currency == "orders" else ""
+    context = f"({', '.join(scope(est))})"
+    if est.kind == "floor":
+        return f"At least {money}{_render.amount(est.value)}{noun}{unit}: a floor, no review share was stated {context}"
+    percent = f"{100 * est.confidence_level:.4g}%"
+    if est.bounds is not None:
+        text = f"{money}{_render.span(*est.bounds)}{noun}{unit}: bounds, not an interval"
+        if est.interval is not None:
+            text += f"; {percent} interval around them {_render.span(*est.interval)}"
+        return f"{text} {context}"
+    text = f"{money}{_render.amount(est.value)}{noun}{unit}"
+    if est.interval is not None:
+        text += f", {percent} {est.kind} {_render.span(*est.interval)}"
+    elif est.kind == "census":
+        text += ", every counted sale included, no sampling error"
+    return f"{text} {context}"
+
+
+def scope(est: Estimate) -> list[str]:
+    """What the figure is about: estimand, markets, period."""
+    header = est.model.totals.header
+    what = "turnover" if est.model.measure == "money" else "number of orders"
+    parts = [f"reviewed {what}" if est.kind == "floor" else f"{est.model.estimand} {what}"]
+    if header.markets:
+        parts.append(f"{len(header.markets)} market" + ("s" if len(header.markets) > 1 else ""))
+    if header.window:
+        parts.append(_render.days(header.window))
+    return parts
+
+
+def summary(est: Estimate) -> str:
+    """Paragraphs: result, meaning, assumptions, data, cautions."""
+    model, header = est.model, est.model.totals.header
+    paragraphs = [f"{headline(est)}.", meaning(est)]
+    stated = [f.words() for f in model.factors]
+    absent = [] if model.has_share else ["no review share"]
+    names = {f.name for f in model.factors}
+    if "genuine share" not in names and header.counted == "reviews":
+        absent.append("every review taken as a genuine order")
+    if "market coverage" not in names:
+        absent.append("nothing added for listings or markets that were not seen")
+    if "units per order" not in names and model.measure == "money":
+        absent.append("one unit an order")
+    if header.counted == "sold":
+        stated.insert(0, "counts are sales that the market prints")
+    text = "Assumptions: " + "; ".join(stated) + "." if stated else ""
+    text += f" Not stated: {'; '.join(absent)}." if absent else ""
+    text += f" {IDENTIFICATION}" if model.shares else ""
+    paragraphs.append(text.strip())
+    if header.conversions:
+        paragraphs.append("Currency: " + "; ".join(header.conversions) + ".")
+    rate = " a day" if header.per_day else ""
+    data = [f"{e.rule}: {e.rows:,} rows, {e.currency} {_render.amount(e.value)}{rate}"
+            + (f", of which {_render.amount(e.removed)} removed" if e.removed else "") for e in model.totals.audit]
+    total = est.rows[-1]
+    vendors = (f"{total.n_vendors:,} vendors, effectively {total.n_eff:,.1f} by money"
+               + (f"; the largest makes {total.top_share:.1%}" if not math.isnan(total.top_share) else ""))
+    paragraphs.append("Data: " + ". ".join([*data, vendors]) + ".")
+    if est.flags:
+        paragraphs.append("Beware: " + "; ".join(est.flags) + ".")
+    if len(est.rows) > 1 and any(row.interval for row in est.rows):
+        paragraphs.append("Values of groups add up to the total; their intervals do not.")
+    return "\n\n".join(p for p in paragraphs if p)
+
+
+def meaning(est: Estimate) -> str:
+    """What the figure claims, by kind."""
+    floor = f"{est.currency} {_render.amount(est.floor)}"
+    reviewed = (f"Reviewed turnover is {floor}: a floor if every review is a genuine order at no less than the price "
+                "used." if est.model.totals.header.counted == "reviews" else f"Counted sales make {floor}.")
+    if est.kind == "floor":
+        return reviewed
+    if est.bounds is not None:
+        text = "The bounds are the totals at the ends of the stated ranges; nothing says where in between the truth lies."
+        if est.interval is not None:
+            text += (f" The interval covers the true total, wherever in the ranges the assumptions lie, with at least "
+                     f"{est.confidence_level:.3g} probability (Imbens-Manski).")
+    elif est.model.estimand == "realised":
+        text = "The estimand is what was sold in the period" + (
+            ": the interval is a prediction interval for that sum." if est.interval is not None else ".")
+    else:
+        text = ("The estimand is the rate that a market like this produces: vendors are taken as a random sample, and the "
+                "interval is a confidence interval for it.")
+    if est.kind.startswith("hybrid"):
+        text += " It mixes in a stated prior."
+    return f"{text} {reviewed}"
