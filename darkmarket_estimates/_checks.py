@@ -41,8 +41,10 @@ def number(
 
 def integer(x: Any, name: str, *, low: int | None = None, high: int | None = None) -> int:
     """Return `x` as an int inside [low, high], else raise `AssumptionError`."""
-    expected = "a whole number" + (f" >= {low}" if low is not None else "") + (f" <= {high}" if high is not None else "")
-    if not is_number(x) or not math.isfinite(x) or float(x) != int(x):
+    limits = [f">= {low}" if low is not None else "", f"<= {high}" if high is not None else ""]
+    expected = " ".join(["a whole number", *filter(None, limits)])
+    whole = isinstance(x, int | np.integer) or (is_number(x) and math.isfinite(x) and float(x).is_integer())
+    if not whole or not is_number(x):
         raise AssumptionError(f"{name} is not a whole number", expected=expected, got=repr(x))
     value = int(x)
     if (low is not None and value < low) or (high is not None and value > high):

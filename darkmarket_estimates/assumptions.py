@@ -31,6 +31,7 @@ class Distribution(Protocol):
     def mean(self) -> Any: ...  # noqa: D102
     def var(self) -> Any: ...  # noqa: D102
     def std(self) -> Any: ...  # noqa: D102
+    def support(self) -> Any: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ class LogitNormal:
     def ppf(self, p: Any) -> Any:
         """Quantile at probability `p`."""
         return special.expit(special.logit(self.centre) + self.sd * special.ndtri(np.asarray(p, dtype=float)))
+
+    def support(self) -> tuple[float, float]:
+        """The open unit interval."""
+        return 0.0, 1.0
 
     def _moment(self, power: int) -> float:
         x, w = np.polynomial.hermite_e.hermegauss(64)

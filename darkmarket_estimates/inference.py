@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special
 
 from darkmarket_estimates.distribution import confidence, moments
-from darkmarket_estimates.distribution.factors import log_variance, nodes, product_nodes, sobol
-from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw, ScaledMixture
-from darkmarket_estimates.distribution.realised import realised
+from darkmarket_estimates.distribution.factors import common_factor, log_variance, nodes, sobol
+from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
+from darkmarket_estimates.distribution.realised import realised, realised_uncertain_share
+from darkmarket_estimates.distribution.relative import Relative
+from darkmarket_estimates.distribution.resampling import key_of, poisson_weights
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.totals import VENDOR, Totals
@@ -23,8 +25,8 @@ INTERVALS: Mapping[str, tuple[str, ...]] = {
     "expected": ("bca-tail", "bca", "tail", "skew-corrected", "compound-poisson", "poisson-bootstrap", "delta",
                  "lognormal"),
 }
-#: Nodes of an uncertain mean review share, and points over factors that concern parts of a total.
-SHARE_NODES, FACTOR_POINTS = 8, 128
+#: Points over factors that concern parts of a total, and resamples held in memory at once.
+FACTOR_POINTS, BLOCK = 128, 1 << 22
 
 Configuration = Mapping[int, float]
 
@@ -171,18 +173,20 @@ class Model:
         acting = {i: f for i, f in enumerate(self.factors) if f.is_uncertain and self.concerns(f, cells) > 0}
         if any(self.concerns(f, cells) < 1 for f in acting.values()):
             return self._over_points(cells, at, acting)
-        mixed = {i: f for i, f in acting.items() if self.estimand == "realised" and f.name == REVIEW_SHARE}
-        if mixed:
-            (i, factor), = mixed.items()
-            x, w = nodes(factor.spec, SHARE_NODES)
-            law: Law = Mixture([self._conditional(cells, {**at, i: float(m)}) for m in x], w)
-        else:
-            law = self._conditional(cells, at)
-        scale = [(f, at[i]) for i, f in acting.items() if i not in mixed]
-        if not scale:
-            return law
-        relative = [((x / centre) ** f.power, w) for f, centre in scale for x, w in [nodes(f.spec)]]
-        return ScaledMixture(law, *product_nodes(relative))
+        law, mixed = self._over_share(cells, at, acting)
+        return common_factor(law, *(Relative(f.spec, at[i], f.power) for i, f in acting.items() if i not in mixed))
+
+    def _over_share(
+        self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]
+    ) -> tuple[Law, tuple[int, ...]]:
+        """Law at fixed factors but for an uncertain mean review share: conditional on the share it is no pure scale."""
+        for i, factor in acting.items():
+            if self.estimand == "realised" and factor.name == REVIEW_SHARE:
+                assert factor.rate is not None
+                (y, q, _, _), = self.strata(cells, at)
+                law = realised_uncertain_share(y, q, *nodes(factor.spec), factor.rate.size, spread_law=self.spread_law)
+                return law, (i,)
+        return self._conditional(cells, at), ()
 
     def _delta(self, cells: np.ndarray, scenario: str, total: float) -> Law:
         if self.interval == "lognormal":
@@ -207,12 +211,20 @@ class Model:
         if self.estimand == "expected":
             x = self.marks(cells, at)
             if self.interval == "poisson-bootstrap":
-                return confidence.resampled(x, self.n_resamples, self.entropy)
+                return confidence.resampled(x, self._weights(cells))
             return _EXPECTED[self.interval](x)
         if self.totals.header.counted == "sold":
             return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
         return independent_sum([realised(y, q, share, spread, spread_law=self.spread_law)
                                 for y, q, share, spread in self.strata(cells, at) if y.any()])
+
+    def _weights(self, cells: np.ndarray) -> Iterator[np.ndarray]:
+        """Blocks of bootstrap weights, keyed by vendor: the same whatever the row or the part of the table."""
+        key = self.totals.keys[VENDOR]
+        keys = key_of(key.labels[code] for code in np.unique(key.codes[cells]))
+        step = max(1, BLOCK // max(len(keys), 1))
+        for start in range(0, self.n_resamples, step):
+            yield poisson_weights(keys, np.arange(start, min(start + step, self.n_resamples)), self.entropy)
 
     # -- intervals --------------------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ def listing_table(n: int = 500, n_vendors: int = 40, seed: int = 1) -> pd.DataFr
     country[rng.random(n) < 0.1] = None
     return pd.DataFrame({
         "id": [f"l{i:04d}" for i in range(n)],
-        "price": np.round(rng.lognormal(4, 1, n), 2),
-        "reviews": rng.poisson(rng.lognormal(0, 1.5, n)),
+        "price": np.round(rng.lognormal(4, 0.7, n), 2),
+        "reviews": rng.poisson(rng.lognormal(1, 0.8, n)),
         "seller": [f"s{v}" for v in rng.integers(0, n_vendors, n)],
         "market": rng.choice(["A", "B"], n),
         "category": category,

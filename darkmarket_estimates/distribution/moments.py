@@ -10,17 +10,7 @@ import math
 
 import numpy as np
 
-
-def beta_shape(share: float, spread: float) -> tuple[float, float]:
-    r"""Shape (a, b) of the Beta law with this mean and standard deviation.
-
-    :math:`s = \rho (1 - \rho) / \sigma^2 - 1`, :math:`a = \rho s`, :math:`b = (1 - \rho) s`; both are infinite when
-    the spread is 0.
-    """
-    if spread == 0:
-        return math.inf, math.inf
-    size = share * (1 - share) / spread**2 - 1
-    return share * size, (1 - share) * size
+from darkmarket_estimates.review_share import beta_shape
 
 
 def realised_variance(y: np.ndarray, q: np.ndarray, share: float, spread: float) -> float:

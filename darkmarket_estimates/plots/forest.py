@@ -64,9 +64,7 @@ def forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) -> Ax
     ax.set_title(f"{estimand.capitalize()} {noun}: {est.kind}{left_out}", loc="left", fontsize=11)
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(handles.values(), handles.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.9 / (2 + len(rows))),
-              ncols=4, frameon=False, fontsize=9)
+    style.legend_below(ax)
     return ax
 
 

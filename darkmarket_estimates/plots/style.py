@@ -29,6 +29,17 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
+def legend_below(ax: Axes, columns: int = 4) -> None:
+    """One legend under the axis label, each entry once, at the same distance whatever the height of the Axes."""
+    from matplotlib.transforms import ScaledTranslation
+
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    below = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
+    ax.legend(once.values(), once.keys(), loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
+              ncols=columns, frameon=False, fontsize=9)
+
+
 def money_axis(axis: Any) -> None:
     """Ticks as amounts: 2.5 million, not 2.5e6."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator

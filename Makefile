@@ -1,0 +1,57 @@
+# `make demo` and `make test` are all that a new user needs; both make the virtual environment they use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Pins of the versions that this release was tested with; without a file for this Python, the newest are taken.
+PINS = $(shell $(PYTHON) -c "import sys, os; f = 'constraints/python-%d.%d.txt' % sys.version_info[:2]; print('-c ' + f if os.path.exists(f) else '')")
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test long lint types docs examples bench coverage-tables clean
+
+demo: $(VENV)/.run
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n auto
+
+# Simulations against known truths, minutes to an hour
+long: $(VENV)/.dev
+	$(BIN)/python -m pytest -q --long -m long
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# Every example in a docstring or a page of the docs
+docs: $(VENV)/.dev
+	$(BIN)/python -m pytest -q --doctest-modules darkmarket_estimates --doctest-glob="*.md" docs README.md
+
+examples: $(VENV)/.dev
+	for script in examples/*.py; do $(BIN)/python $$script > /dev/null || exit 1; done
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/distribution.py
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/simulator.py
+
+# The tables of the docs that come from simulations
+coverage-tables: $(VENV)/.dev
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/coverage.py --table
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + ': make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml
+	$(PIP) $(PINS) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(PIP) $(PINS) -e ".[dev]"
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache

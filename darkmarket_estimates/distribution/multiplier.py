@@ -1,0 +1,142 @@
+r"""One vendor's review share given its reviews, and the law of its total value under it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import interpolate, special
+
+from darkmarket_estimates import _checks as checks
+from darkmarket_estimates.distribution.moments import beta_shape
+from darkmarket_estimates.errors import AssumptionError
+
+NARROW = 1e8  # Beta parameters beyond which the spread is nothing beside rounding
+N_JACOBI = 24
+_N_CURVE = 512
+_LOST = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """Share rho* ~ Beta(alpha, beta) of a vendor given its reviews; both infinite for a known share.
+
+    Attributes
+    ----------
+    share : float
+        1 / E[1 / rho*].
+    alpha, beta : float
+    variances : tuple of float
+        Factors of y^2 and of q in the variance of a vendor's total: Var(1/rho*) and E[(1 - rho*) / rho*^2].
+    """
+
+    share: float
+    alpha: float
+    beta: float
+    variances: tuple[float, float]
+
+    @classmethod
+    def of(cls, share: float, spread: float, spread_law: str = "default") -> Multiplier:
+        """From the mean and the standard deviation between vendors."""
+        share = checks.number(share, "share", low=0, high=1, open_low=True)
+        spread = checks.number(spread, "spread", low=0)
+        if spread == 0 or share == 1:
+            checks.choice(spread_law, "spread_law", ("default", "conservative"))
+            return cls.of_size(share, math.inf, spread_law)
+        if spread**2 >= share * (1 - share):
+            raise AssumptionError(
+                "the spread between vendors is larger than any law on (0, 1) with this mean has",
+                expected=f"below {math.sqrt(share * (1 - share)):.3g} at a mean share of {share:g}", got=f"{spread:g}",
+                fix="pass the standard deviation between vendors, not the range or the variance",
+            )
+        return cls.of_size(share, share * (1 - share) / spread**2 - 1, spread_law)
+
+    @classmethod
+    def of_size(cls, share: float, size: float, spread_law: str = "default") -> Multiplier:
+        """From the mean and s = a + b of the Beta law of shares."""
+        checks.choice(spread_law, "spread_law", ("default", "conservative"))
+        a, b = share * size, (1 - share) * size if share < 1 else 0.0
+        if not math.isfinite(size) or min(a, b) > NARROW or share == 1:
+            return cls(share, math.inf, math.inf, (0.0, (1 - share) / share**2))
+        if spread_law == "conservative":
+            if a <= 1:
+                raise AssumptionError(
+                    "the conservative law has no finite variance here", expected="a = share * s > 1", got=f"a = {a:.3g}",
+                    fix='use spread_law="default", which needs a > 0 only',
+                )
+            between = b * (a + b) / (a**2 * (a - 1))
+            return cls(share, a + 1, b, (between, between + 1 / share**2 - 1 / share))
+        between = b * (a + b) / a**3
+        return cls(share, a + 2, b * (a + 1) / a, (between, between * (a + 1)))
+
+    @property
+    def known(self) -> bool:
+        """Whether every sale is reviewed: nothing is uncertain."""
+        return self.share == 1
+
+    def nodes(self, n: int = N_JACOBI) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Jacobi nodes of rho* and weights with sum 1."""
+        if math.isinf(self.alpha):
+            return np.array([self.share]), np.ones(1)
+        x, w = special.roots_jacobi(n, self.beta - 1, self.alpha - 1)
+        return (1 + x) / 2, w / w.sum()
+
+    def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies)."""
+        price, number = q / y, y * y / q
+        turn = np.expm1(1j * np.outer(price, t))
+        centre = np.outer(y, t) * (1 - 1 / self.share) * 1j
+        rho, w = self.nodes()
+        total = np.zeros(turn.shape, dtype=np.complex128)
+        for share, weight in zip(rho, w, strict=True):
+            odds = (1 - share) / share
+            total += weight * np.exp(centre - number[:, None] * np.log1p(-odds * turn))
+        return np.log(total)
+
+    def far_end(self, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Distance from the vendor's mean beyond which less than about `lost` of its law lies (signed as y)."""
+        price, number = q / y, y * y / q
+        z = -special.ndtri(lost)
+        gamma = number + z * np.sqrt(number) + z * z / 2  # an upper end of Gamma(number, 1)
+        if math.isinf(self.alpha):
+            odds = gamma * (1 - self.share) / self.share
+        else:
+            rho = special.betaincinv(self.alpha, self.beta, lost)
+            # P(rho* < e) ~ e^alpha / (alpha B), so by Markov P(Gamma x odds > x) <= E[Gamma^alpha] x^-alpha / (alpha B).
+            power = special.gammaln(number + self.alpha) - special.gammaln(number) - math.log(self.alpha)
+            heavy = np.exp((power - special.betaln(self.alpha, self.beta) - np.log(lost)) / self.alpha)
+            odds = np.minimum(gamma * (1 - rho) / rho, heavy)
+        return price * odds - y * (1 / self.share - 1)
+
+    def masses(
+        self, y: float, q: float, step: float, low: float, high: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One vendor's value as atoms: positions at most about `step` apart, and their probabilities.
+
+        `low` and `high` bound the grid as distances from the mean of the total.
+        """
+        price, number = q / y, y * y / q
+        centre = number * (1 / self.share - 1)
+        deviation = math.sqrt(self.variances[0] * number**2 + self.variances[1] * number)
+        stride = max(1, int(min(step / abs(price), deviation / 20)))
+        first = max(0, int((centre - 9 * deviation) / stride))
+        end = float(self.far_end(np.array([y]), np.array([q]), np.array([_LOST]))[0])
+        reach = min(end, high) if price > 0 else max(end, low)
+        last = max(first, int((centre + reach / price) / stride))
+        k = np.arange(first, last + 1, dtype=np.float64) * stride + (stride - 1) / 2
+        if len(k) > 2 * _N_CURVE:
+            # The log probability is smooth in log k: a spline through few points replaces three log-gammas a point.
+            knots = np.geomspace(k[0] + 1, k[-1] + 1, _N_CURVE)
+            log = interpolate.CubicSpline(np.log(knots), self._log_mass(knots - 1, number))(np.log(k + 1))
+        else:
+            log = self._log_mass(k, number)
+        mass = np.exp(log) * stride
+        return y + price * k, mass / max(1.0, mass.sum())
+
+    def _log_mass(self, k: np.ndarray, number: float) -> np.ndarray:
+        """Log probability of k unreviewed sales: negative binomial, with a Beta share beta negative binomial."""
+        count = special.gammaln(number + k) - special.gammaln(number) - special.gammaln(k + 1)
+        if math.isinf(self.alpha):
+            return count + number * math.log(self.share) + k * math.log1p(-self.share)
+        return count + special.betaln(self.alpha + number, self.beta + k) - special.betaln(self.alpha, self.beta)

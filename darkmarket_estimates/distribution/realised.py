@@ -1,0 +1,163 @@
+r"""The law of the realised total given its reviews: spread between vendors and unreviewed sales, no resampling.
+
+Given its reviews, vendor v sold :math:`X_v = y_v + p_v K_v`: the reviewed value and :math:`K_v` unreviewed sales,
+negative binomial given the vendor's own review share :math:`\rho_v^*`. Vendors are independent, so the
+characteristic functions multiply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from darkmarket_estimates import _checks as checks
+from darkmarket_estimates.distribution.independent_sum import arrange, total_law
+from darkmarket_estimates.distribution.law import Law, Mixture, PointLaw, ScaledMixture
+from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.errors import AssumptionError, DataError
+
+_ANCHORS = np.array([-2.4, -1.2, 0.0, 1.2, 2.4])  # normal scores of the mean share at which laws are computed
+
+
+def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "default") -> Law:
+    r"""Predictive law of the realised total given the reviews.
+
+    .. math:: T = \sum_v (y_v + p_v K_v), \quad K_v \sim NegBin(n_v, \rho_v^*), \quad
+       \rho_v^* \sim Beta(a + 2, b (a + 1) / a)
+
+    with the effective price :math:`p_v = q_v / y_v` and index :math:`n_v = y_v^2 / q_v`, which match the mean
+    :math:`y_v / \rho` and variance :math:`q_v (1 - \rho) / \rho^2` given :math:`\rho` for any prices within the
+    vendor (and are exact for one price). Without spread :math:`\rho_v^* = \rho`.
+
+    Parameters
+    ----------
+    y, q : array of shape (n_vendors,)
+        Sum of price x reviews, in the currency of the prices, and sum of price^2 x reviews. `y` may be signed: then
+        the total is that of a linear form, and ``q`` the sum of coefficient^2 x price^2 x reviews.
+    share : float
+        Mean review share (reviews per sale, weighted by turnover) in (0, 1].
+    spread : float
+        Standard deviation of the review share between vendors, below sqrt(share (1 - share)).
+    spread_law : {"default", "conservative"}
+        The law above, or Beta(a + 1, b), exact for vendor sizes with density size^-2 and wider for lighter tails.
+
+    Returns
+    -------
+    Law
+        With mean ``sum(y) / share``. Only sums are valid: the law of one vendor's part is bookkeeping (its extra unit
+        pays for vendors and listings with sales and no review).
+
+    Raises
+    ------
+    DataError
+        If arrays differ in length, hold values that are not finite, or q < 0 or q = 0 beside y != 0.
+    AssumptionError
+        If the share or the spread is impossible, or ``"conservative"`` meets a <= 1, where its variance is infinite.
+
+    Notes
+    -----
+    Given a Beta share, :math:`K_v` has the beta negative binomial law, so each dominant vendor has a closed form on
+    the grid. The others enter through their logarithmic characteristic function in classes of like vendors, by
+    Gauss-Jacobi nodes in :math:`\rho^*`, on the few frequencies where it is not yet 0.
+
+    Examples
+    --------
+    >>> law = realised([300.0, 200.0, 50.0], [9000.0, 4000.0, 500.0], 0.5, 0.1)
+    >>> law.mean, law.quantile([0.025, 0.975]).round(0)
+    (1100.0, array([ 841., 1637.]))
+    """
+    multiplier = Multiplier.of(share, spread, spread_law)
+    y, q = _pairs(y, q)
+    if multiplier.known or not len(y):
+        return PointLaw(float(y.sum()))
+    if (y <= 0).any():
+        y, q = _two_sided(y, q, multiplier)
+    return total_law(arrange(y, q, multiplier), multiplier)
+
+
+def realised_uncertain_share(
+    y: Any, q: Any, mean_nodes: Any, weights: Any, size_s: float, *, spread_law: str = "default"
+) -> Mixture:
+    r"""Law of the realised total when the mean review share is itself uncertain.
+
+    :math:`P(T \le q) = \sum_m w_m F_m(q)` where :math:`F_m` has the shape a = m s, b = (1 - m) s.
+
+    Parameters
+    ----------
+    y, q : array of shape (n_vendors,)
+        As in `realised`.
+    mean_nodes, weights : array of shape (n_nodes,)
+        Quadrature of the law of the mean share, from `darkmarket_estimates.distribution.factors.nodes`.
+    size_s : float
+        share (1 - share) / spread^2 - 1 at the central share, or ``inf`` for no spread; it stays fixed.
+    spread_law : {"default", "conservative"}
+        As in `realised`.
+
+    Returns
+    -------
+    Mixture
+        Of the laws at five anchors. A node between two anchors has a mixture of their laws, each scaled to the node's
+        own mean: the shape of the law changes slowly with the share, its scale does not.
+
+    Examples
+    --------
+    >>> import scipy.stats
+    >>> from darkmarket_estimates.distribution.factors import nodes
+    >>> law = realised_uncertain_share([300.0, 200.0], [9000.0, 4000.0], *nodes(scipy.stats.beta(200, 200)), 24.0)
+    >>> law.quantile([0.025, 0.975]).round(0)
+    array([ 747., 1600.])
+    """
+    m, w = checks.float_array(mean_nodes, "mean_nodes"), checks.float_array(weights, "weights", low=0)
+    checks.same_length(mean_nodes=m, weights=w)
+    if not len(m) or m.min() <= 0 or m.max() > 1:
+        raise AssumptionError("the mean review share has an impossible value", expected="nodes in (0, 1]",
+                              got=repr(float(m.min() if m.min() <= 0 else m.max())) if len(m) else "none")
+    if not size_s > 0:
+        raise AssumptionError("size_s is out of range", expected="a number > 0, or inf for no spread", got=repr(size_s))
+    y, q = _pairs(y, q)
+    order = np.argsort(m)
+    m, w = m[order], w[order] / w.sum()
+    if not len(y):
+        return Mixture([PointLaw(0.0)], [1.0])
+    anchors = np.unique(np.interp(special.ndtr(_ANCHORS), np.cumsum(w) - w / 2, m))
+    vendors = arrange(y, q, Multiplier.of_size(min(float(w @ m), 1 - 1e-9), size_s, spread_law))
+    laws, masses = [], []
+    for i, anchor in enumerate(anchors):
+        hat = w * np.interp(m, anchors, np.eye(len(anchors))[i])
+        near = hat > 0
+        multiplier = Multiplier.of_size(float(anchor), size_s, spread_law)
+        law = PointLaw(float(y.sum())) if multiplier.known else total_law(vendors, multiplier)
+        masses.append(float(hat.sum()))
+        laws.append(ScaledMixture(law, anchor / m[near], hat[near] / masses[-1]))
+    return Mixture(laws, np.array(masses))
+
+
+def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
+    y, q = checks.float_array(y, "y"), checks.float_array(q, "q", low=0)
+    checks.same_length(y=y, q=q)
+    lone = (y != 0) & (q == 0)
+    if lone.any():
+        at = int(np.flatnonzero(lone)[0])
+        raise DataError("a vendor has value but no sum of squares", where=f"entry {at}",
+                        expected="q = sum of price^2 x reviews > 0 wherever y differs from 0", got=f"y = {y[at]:g}, q = 0")
+    keep = q > 0
+    return y[keep], q[keep]
+
+
+def _two_sided(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+    """Vendors whose parts nearly cancel (y^2 < q) as one part on each side of 0.
+
+    The effective index y^2 / q would tend to 0, a rare huge jump, where sales of both signs are nearly symmetric. The
+    parts (sqrt(q) +- y) / 2 are independent, so what they add to the spread between vendors leaves their q.
+    """
+    cancels = y * y < q
+    between, within = multiplier.variances
+    root = np.sqrt(q[cancels])
+    sides = [(root + y[cancels]) / 2, (root - y[cancels]) / 2]
+    left = q[cancels] - (root**2 - y[cancels] ** 2) / 2 * between / within
+    parts = [left * side / root for side in sides]
+    keep = [part > 0 for part in parts]
+    return (np.concatenate([y[~cancels], sides[0][keep[0]], -sides[1][keep[1]]]),
+            np.concatenate([q[~cancels], parts[0][keep[0]], parts[1][keep[1]]]))

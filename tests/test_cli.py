@@ -1,0 +1,103 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from darkmarket_estimates.cli import app, parse_spec
+from tests.tables import listing_table
+
+ROLES = ["--price", "price", "--reviews", "reviews", "--vendor", "seller", "--listing", "id", "--currency", "USD"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    listing_table().to_csv(tmp_path / "t.csv", index=False)
+    return str(tmp_path / "t.csv")
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_floor_and_table_of_groups(table):
+    result = call("estimate", table, *ROLES, "--by", "category", "--window", "2016-01-01:2016-02-01")
+    assert result.exit_code == 0 and "At least USD" in result.stdout and "Cannabis" in result.stdout
+
+
+def test_json_is_alone_on_stdout_and_complete(table):
+    result = call("estimate", table, *ROLES, "--json", "--by", "country", "--review-rate", "0.44+-0.02",
+                  "--between-vendor-sd", "0.11", "--market-coverage", "0.8+-0.04", "--exchange-rate", "0.88+-0.01",
+                  "--to", "EUR", "--level", "0.9", "--cap", "10000")
+    answer = json.loads(result.stdout)
+    assert answer["currency"] == "EUR" and answer["confidence_level"] == 0.9 and len(answer["interval"]) == 2
+    assert answer["kind"] == "hybrid prediction interval" and len(answer["assumptions"]) == 3
+
+
+def test_csv_neutralises_formulas(tmp_path):
+    frame = listing_table()
+    frame.loc[0, "category"] = "=HYPERLINK(1)"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    result = call("estimate", tmp_path / "t.csv", *ROLES, "--by", "category", "--csv")
+    assert "'=HYPERLINK(1)" in result.stdout and "\n=HYPERLINK" not in result.stdout
+
+
+def test_markup_in_labels_is_text(tmp_path):
+    frame = listing_table()
+    frame.loc[0, "category"] = "[red]x[/red]"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert "[red]x[/red]" in call("estimate", tmp_path / "t.csv", *ROLES, "--by", "category").stdout
+
+
+def test_picture(table, tmp_path):
+    result = call("estimate", table, *ROLES, "--review-rate", "0.57:1", "--plot", tmp_path / "p.png")
+    assert result.exit_code == 0 and (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--review-rate", "0"], "review share"), (["--review-rate", "abc"], "cannot be read"), (["--level", "95"], "0.95"),
+    (["--by", "colour"], "no column 'colour'"), (["--window", "2016-02-01:2016-01-01"], "ends before"),
+    (["--between-vendor-sd", "0.1"], "needs --review-rate"), (["--to", "EUR"], "belong together"),
+    (["--json", "--csv"], "exclude"), (["--plot", "x.bmp"], "cannot be written"), (["--per", "day"], "window="),
+    (["--plot", "/no/such/folder/x.png"], "cannot be written"),
+])
+def test_bad_input_is_one_message_and_exit_code_2(table, options, message):
+    result = call("estimate", table, *ROLES, *options)
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.output
+    assert not result.stdout
+
+
+def test_missing_file_and_missing_option(tmp_path):
+    assert call("estimate", tmp_path / "none.csv", *ROLES).exit_code == 2
+    assert call("estimate", tmp_path / "none.csv").exit_code == 2
+
+
+def test_holding_prices_warn_on_stderr(tmp_path):
+    frame = listing_table()
+    frame.loc[0, ["price", "reviews"]] = (99_999, 5)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    result = call("estimate", tmp_path / "t.csv", *ROLES, "--json")
+    assert "warning: holding price suspected" in result.stderr and json.loads(result.stdout)
+
+
+def test_version_and_help():
+    from darkmarket_estimates import __version__
+
+    assert call("--version").stdout.strip() == __version__
+    assert "estimate" in call("--help").stdout
+
+
+@pytest.mark.parametrize("text", ["", "-0.4", "0.4+-", "0.4:0.5:0.6", "0,44", "nan", "1e", "0.4;import os"])
+def test_specs_that_cannot_be_read(text):
+    from darkmarket_estimates import AssumptionError
+
+    with pytest.raises(AssumptionError):
+        parse_spec(text, "review rate")
+
+
+def test_reproduce_prints_every_figure_with_a_status():
+    result = call("reproduce", "kruithof2016")
+    assert result.exit_code == 0 and "24.7" in result.stdout and "reproduced" in result.stdout
+    rows = json.loads(call("reproduce", "kruithof2016", "--json").stdout)
+    assert all(row["status"] for row in rows["rows"])
+    assert call("reproduce").exit_code == call("reproduce", "nothing2016").exit_code == 2
+    assert call("reproduce", "kruithof2016", "--all").exit_code == 2

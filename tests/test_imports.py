@@ -1,0 +1,112 @@
+"""Imports go one way, stay light, and the frequentist half runs without the heavy packages."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+import darkmarket_estimates
+
+ROOT = pathlib.Path(darkmarket_estimates.__file__).parent
+#: From the bottom to the top; a module imports only from rooms before its own, or from its own.
+ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "plots", "distribution",
+         "coverage", "factors", "inference", "prose", "budget", "concentration", "comparison", "estimate", "estimator",
+         "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli"]
+
+
+def room(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: pathlib.Path) -> set[str]:
+    """Rooms that a module imports from, at the top or inside a function, imports for types aside."""
+    tree = ast.parse(path.read_text())
+    typing_only = {id(n) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+                   for n in ast.walk(block)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("darkmarket_estimates"):
+            parts = node.module.split(".")[1:]
+            names = [parts[0]] if parts else [a.name for a in node.names]
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".")[1] for a in node.names if a.name.startswith("darkmarket_estimates.")]
+        found |= set(names)
+    return found
+
+
+def test_every_room_has_its_place():
+    rooms = {room(p) for p in ROOT.rglob("*.py")} - {"__init__"}
+    assert rooms <= set(ORDER), rooms - set(ORDER)
+
+
+@pytest.mark.parametrize("path", sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py"),
+                         ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_downwards(path):
+    own = ORDER.index(room(path))
+    for name in imported_rooms(path):
+        assert ORDER.index(name) <= own, f"{room(path)} imports {name}"
+
+
+def test_no_module_bears_the_name_of_a_public_function():
+    modules = {p.stem for p in ROOT.glob("*.py")} | {p.name for p in ROOT.iterdir() if p.is_dir()}
+    functions = {n for n in darkmarket_estimates.__all__ if callable(getattr(darkmarket_estimates, n))}
+    assert not modules & functions
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_loads_nothing_heavy():
+    out = run("""
+        import sys, darkmarket_estimates
+        print([m for m in ("pymc", "arviz", "matplotlib", "dask", "duckdb", "numba") if m in sys.modules])
+    """)
+    assert out.strip() == "[]"
+
+
+def test_import_is_as_light_as_its_parts():
+    def seconds(code: str) -> float:
+        best = []
+        for _ in range(3):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            best.append(time.perf_counter() - start)
+        return min(best)
+
+    assert seconds("import darkmarket_estimates") < 1.5 * seconds("import pandas, scipy.stats")
+
+
+BLOCKED = """
+    import sys
+    for name in ("duckdb", "pymc", "arviz", "matplotlib", "numba", "dask", "polars"):
+        sys.modules[name] = None
+    import scipy.stats
+    import darkmarket_estimates as dme
+"""
+
+
+def test_totals_by_hand_need_no_engine_and_no_sampler():
+    out = run(BLOCKED + """
+    totals = dme.Totals.from_cells(vendor=list("abcd"), value=[900.0, 600, 300, 50], reviews=[9, 10, 3, 1], currency="USD",
+                                   groups={"country": ["NL", "NL", "US", "US"]})
+    rate = dme.ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
+    for estimand in ("realised", "expected"):
+        print(dme.turnover(totals, review_rate=rate, market_coverage=scipy.stats.beta(80, 20), estimand=estimand))
+    """)
+    assert out.count("95% hybrid") == 2
+
+
+def test_the_one_line_needs_no_engine_either():
+    out = run(BLOCKED + """
+    table = {"price": [5.0, 7.0], "reviews": [1, 2], "seller": ["a", "b"]}
+    print(dme.turnover(table, price="price", reviews="reviews", vendor="seller", currency="USD").value)
+    """)
+    assert out.strip() == "19.0"
