@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates import _render, prose
-from darkmarket_estimates._checks import choice
+from darkmarket_estimates import _render, budget, comparison, concentration, prose
+from darkmarket_estimates._checks import choice, integer
+from darkmarket_estimates.comparison import Ratio
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
-from darkmarket_estimates.errors import NotIdentifiedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.inference import Model
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ALL = "(all)"
+#: Module of each kind of picture.
+PLOTS = {"forest": "forest", "distribution": "law", "shares": "groups", "budget": "sources", "influence": "sources"}
+#: Flags that belong to one row, not to the estimate.
+ROW_FLAGS = ("no reviews", "no sold", "indicative", "one vendor makes", "holding price suspected: one listing")
 #: Mean Gregorian month and year, in days.
 DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
 
@@ -170,6 +175,164 @@ class Estimate:
                                      fix='Listings(..., window=("2016-01-01", "2016-02-01")), or days=')
         return replace(self, unit=unit, scale=DAYS[unit] / covered)
 
+    def group(self, **labels: Any) -> Estimate:
+        """The estimate of one group alone, under the same assumptions.
+
+        Parameters
+        ----------
+        **labels
+            One or more group columns and a label each.
+
+        Raises
+        ------
+        DataError
+            No such group; the labels that occur are named.
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> totals = dme.Totals.from_cells(vendor=["a", "b", "b"], value=[900.0, 600.0, 300.0], reviews=[9, 10, 3],
+        ...                                groups={"country": ["NL", "NL", "US"]}, currency="USD")
+        >>> dme.turnover(totals, review_rate=0.5).group(country="NL").value
+        3000.0
+        """
+        keep = np.ones(self.model.totals.n_cells, dtype=bool)
+        for column, label in labels.items():
+            key = self.model.totals.require_key(column)
+            found = np.isin(key.codes, [c for c, text in enumerate(key.labels) if text == str(label)])
+            if not (keep & found).any():
+                known = [repr(key.labels[c]) for c in np.unique(key.codes[keep])]
+                raise DataError(f"{column!r} has no group {str(label)!r}", got=repr(label),
+                                expected="one of " + _render.listed(known, 12), fix="spell it as the table does")
+            keep &= found
+        flags = tuple(f for f in self.flags if not f.startswith(ROW_FLAGS))
+        return replace(build(self.model.restrict(np.flatnonzero(keep)), self.confidence_level, flags),
+                       unit=self.unit, scale=self.scale)
+
+    def share(self, value: Any, of: str, *, between_group_cv: float | None = None) -> Ratio:
+        """Share of one group in the total, with its interval.
+
+        Factors that are common to all groups cancel, so the share has no uncertainty from them; the flag "one review
+        share for all groups" says so where nothing is stated about differences.
+
+        Parameters
+        ----------
+        value : label
+            The group.
+        of : str
+            Its column.
+        between_group_cv : float, optional
+            Coefficient of variation, between groups, of the factors that are stated as common (such as the review
+            share): the group and the rest each get a factor of their own with it.
+
+        Returns
+        -------
+        Ratio
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> totals = dme.Totals.from_cells(vendor=["a", "b", "b"], value=[900.0, 600.0, 300.0], reviews=[9, 10, 3],
+        ...                                groups={"country": ["NL", "NL", "US"]}, currency="USD")
+        >>> round(dme.turnover(totals, review_rate=0.5).share("US", of="country").value, 4)
+        0.1667
+        """
+        return comparison.share(self.model, value, of, confidence_level=self.confidence_level,
+                                between_group_cv=between_group_cv)
+
+    def shares(self, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
+        """Shares of every group of a column, the largest first: columns `of`, value, low, high, flags."""
+        import pandas as pd
+
+        key = self.model.totals.require_key(of)
+        rows = []
+        for label in (key.labels[c] for c in np.unique(key.codes)):
+            one = self.share(label, of, between_group_cv=between_group_cv)
+            low, high = one.bounds or one.interval or (math.nan, math.nan)
+            rows.append({of: label, "value": one.value, "low": low, "high": high, "kind": one.kind,
+                         "flags": "; ".join(one.flags)})
+        return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
+
+    def ratio(self, other: Estimate, *, between_group_cv: float | None = None) -> Ratio:
+        """This total over another: growth between two windows, or one market beside another.
+
+        Vendors present in both are one vendor, with one weight and one review share; assumptions that both estimates
+        state alike cancel.
+
+        Parameters
+        ----------
+        other : Estimate
+            The denominator; same estimand, measure, unit and currency.
+        between_group_cv : float, optional
+            As in `share`: what the two totals' factors may differ by although stated alike.
+
+        Returns
+        -------
+        Ratio
+        """
+        return comparison.ratio(
+            self.model, other.model, scales=(self.scale, other.scale), confidence_level=self.confidence_level,
+            units=(self.unit, other.unit), between_group_cv=between_group_cv,
+        )
+
+    def budget(self) -> pd.DataFrame:
+        r"""Where the uncertainty of the total comes from.
+
+        With :math:`T = S \prod_j M_j` and independent parts of S: :math:`v_j = Var \ln M_j`,
+        :math:`v_S = \ln(1 + \sum V_i / S^2)`; a source's share is its part of :math:`v_S + \sum_j v_j`.
+
+        Returns
+        -------
+        DataFrame
+            Rows of kind "variance" (share and the interval with the source at its central value: these do not add up),
+            "scenario" (the total at the ends of a Range) and "rule" (money that a cleaning rule removed). Columns:
+            kind, source, share, variance, low, high, money, note.
+        """
+        return budget.budget(self.model, self._total.cells, level=self.confidence_level, scale=self.scale)
+
+    def influence(self, n: int = 10, *, names: bool = False) -> pd.DataFrame:
+        """The largest vendors, and the estimate without each of them.
+
+        Parameters
+        ----------
+        n : int
+        names : bool
+            Show the labels of the table (pseudonyms of people) instead of ranks.
+
+        Returns
+        -------
+        DataFrame
+            Columns vendor, value, share, value_without, low_without, high_without.
+        """
+        return budget.influence(self.model, n=integer(n, "n", low=1), level=self.confidence_level, scale=self.scale,
+                                names=names)
+
+    def concentration(self, n_resamples: int = 2000) -> pd.DataFrame:
+        """HHI, Gini and the share of the largest vendors, of the turnover that was seen.
+
+        The intervals take vendors as a random sample (Poisson bootstrap with weights keyed by vendor, percentile). Of
+        predicted sales no such measure exists: only their sum is predicted.
+
+        Returns
+        -------
+        DataFrame
+            Columns measure, value, low, high.
+        """
+        return concentration.concentration(self.model, level=self.confidence_level,
+                                           n_resamples=integer(n_resamples, "n_resamples", low=100),
+                                           seed=self.model.entropy)
+
+    def ranks(self, of: str, n_resamples: int = 2000) -> pd.DataFrame:
+        """Ranks of the groups of a column, the largest first, with intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns `of`, value (in the unit of the totals), rank, low, high, probability (of that rank).
+        """
+        return concentration.ranks(self.model, of, level=self.confidence_level,
+                                   n_resamples=integer(n_resamples, "n_resamples", low=100), seed=self.model.entropy)
+
     def to_frame(self) -> pd.DataFrame:
         """Tidy: a row a group, and the total with "(all)" as its labels.
 
@@ -218,18 +381,27 @@ class Estimate:
         """Prose to paste: the figure, every assumption, what was done to the data, and what to beware of."""
         return prose.summary(self)
 
-    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Forest plot: a line a group and the total, with floor, bounds and interval.
+    def plot(self, kind: str = "forest", ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the estimate.
 
         Parameters
         ----------
+        kind : {"forest", "distribution", "shares", "budget", "influence"}
+            A line a group and the total; the law of the total; shares of the groups of ``of=``; the uncertainty by
+            source; the largest vendors.
         ax : matplotlib Axes, optional
         **options
-            `max_groups` (30): the largest groups shown; the others are counted in a note.
-        """
-        from darkmarket_estimates.plots.forest import forest
+            "forest": `max_groups` (30). "shares": `of`, `max_groups` (20), `between_group_cv`. "influence": `n` (10).
 
-        return forest(self, ax=ax, **options)
+        Returns
+        -------
+        matplotlib Axes
+        """
+        import importlib
+
+        choice(kind, "kind", ("forest", "distribution", "shares", "budget", "influence"))
+        module = importlib.import_module(f"darkmarket_estimates.plots.{PLOTS[kind]}")
+        return getattr(module, f"draw_{kind}")(self, ax=ax, **options)
 
     def __str__(self) -> str:
         return prose.headline(self)

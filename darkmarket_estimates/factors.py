@@ -81,10 +81,14 @@ class Factor:
         return self.name if self.group is None else f"{self.name} ({self.group[0]} {self.group[1]})"
 
     def at(self, scenario: str) -> float:
-        """The value itself in a scenario: "low" and "high" are the ends of a Range that make the total low and high."""
+        """The value itself in a scenario.
+
+        "low" and "high" are the ends of a Range that make the total low and high, "middle" its middle; in "central" a
+        Range has no value (NaN).
+        """
         if isinstance(self.spec, Range):
-            if scenario == "central":
-                return math.nan
+            if scenario in ("central", "middle"):
+                return math.nan if scenario == "central" else self.spec.middle
             return self.spec.low if (scenario == "low") == (self.power > 0) else self.spec.high
         return centre_of(self.spec)
 

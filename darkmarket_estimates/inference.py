@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, special
@@ -17,7 +17,7 @@ from darkmarket_estimates.distribution.relative import Relative
 from darkmarket_estimates.distribution.resampling import key_of, poisson_weights
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
-from darkmarket_estimates.totals import VENDOR, Totals
+from darkmarket_estimates.totals import VENDOR, Key, Totals
 
 #: Which interval goes with which estimand; the first is the default.
 INTERVALS: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +25,8 @@ INTERVALS: Mapping[str, tuple[str, ...]] = {
     "expected": ("bca-tail", "bca", "tail", "skew-corrected", "compound-poisson", "poisson-bootstrap", "delta",
                  "lognormal"),
 }
+#: Sources of the sum over vendors, as the budget names them; each can be frozen at its central value.
+BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED = "spread between vendors", "unreviewed sales", "vendors sampled"
 #: Points over factors that concern parts of a total, and resamples held in memory at once.
 FACTOR_POINTS, BLOCK = 128, 1 << 22
 
@@ -49,6 +51,8 @@ class Model:
         Of the expected estimand with "delta" or "lognormal".
     target : str or None
         Currency that an exchange rate leads to.
+    frozen : frozenset of str
+        Sources held at their central value.
     n_resamples, entropy : int
         Of "poisson-bootstrap".
     """
@@ -63,6 +67,7 @@ class Model:
     n_resamples: int
     entropy: int
     target: str | None = None
+    frozen: frozenset[str] = frozenset()
 
     @property
     def y(self) -> np.ndarray:
@@ -108,10 +113,17 @@ class Model:
         at = {i: f.at("low") if f.power > 0 else 1.0 for i, f in enumerate(self.factors)}
         return float(self.y[cells] @ self.multiplier(cells, at))
 
-    def concerns(self, factor: Factor, cells: np.ndarray) -> float:
-        """Share of the row's reviewed money that a factor acts on."""
-        total = float(self.y[cells].sum())
-        return 0.0 if total == 0 else float(self.y[cells][factor.share_of(cells)].sum()) / total
+    def concerns(self, factor: Factor, cells: np.ndarray, at: Configuration) -> float:
+        """Share of the row's total that a factor acts on, 0 to 1."""
+        value = self.y[cells] * self.multiplier(cells, at)
+        total = float(value.sum())
+        inside = factor.share_of(cells)
+        return 0.0 if total == 0 else 1.0 if inside.all() else float(value[inside].sum()) / total
+
+    def at_centre(self) -> Model:
+        """The model with every uncertain factor at its mean."""
+        return replace(self, factors=tuple(replace(f, spec=f.at("central")) if f.is_uncertain else f
+                                           for f in self.factors))
 
     def marks(self, cells: np.ndarray, at: Configuration) -> np.ndarray:
         """Each vendor's mark in the expected total: its reviewed value over the mean share (it carries the spread)."""
@@ -128,10 +140,21 @@ class Model:
         present[codes] = True
         return np.bincount(codes, weights=values, minlength=n)[present]
 
+    def restrict(self, cells: np.ndarray) -> Model:
+        """The same assumptions on some of the cells; groups that vanish take their factors along."""
+        totals = self.totals
+        keys = {name: Key(key.codes[cells], key.labels) for name, key in totals.keys.items()}
+        columns = {name: values[cells] for name, values in totals.columns.items()}
+        factors = (f if f.cells is None else replace(f, cells=f.cells[cells]) for f in self.factors)
+        return replace(self, totals=Totals(totals.header, keys, columns, totals.audit),
+                       factors=tuple(f for f in factors if f.cells is None or f.cells.any()))
+
     # -- moments ----------------------------------------------------------------------------------------------------
 
     def variance(self, cells: np.ndarray, at: Configuration) -> float:
         """Variance of the sum over vendors at fixed factors: the delta method's part."""
+        if VENDORS_SAMPLED in self.frozen:
+            return 0.0
         if self.estimand == "expected":
             x = self.marks(cells, at)
             factor = moments.fixed_number_factor(x, len(x)) if self.number_of_vendors == "fixed" else 1.0
@@ -148,7 +171,10 @@ class Model:
                 part = cells[inside]
                 y = self.by_vendor(part, self.y[part] * m[inside])
                 q = self.by_vendor(part, self.q[part] * m[inside] ** 2)
-                out.append((y, q, at[i], factor.rate.spread_at(at[i])))
+                # index y^2 / q of 10^9: the unreviewed sales given the share are all but known
+                q = q if UNREVIEWED not in self.frozen else 1e-9 * y**2
+                spread = 0.0 if BETWEEN_VENDORS in self.frozen else factor.rate.spread_at(at[i])
+                out.append((y, q, at[i], spread))
         return out
 
     def log_variance(self, cells: np.ndarray, scenario: str) -> float:
@@ -158,7 +184,7 @@ class Model:
         if total == 0:
             return 0.0
         own = math.log1p(self.variance(cells, at) / total**2)
-        return own + sum(self.concerns(f, cells) ** 2 * log_variance(f.spec) for f in self.factors if f.is_uncertain)
+        return own + sum(self.concerns(f, cells, at) ** 2 * log_variance(f.spec) for f in self.factors if f.is_uncertain)
 
     # -- laws -------------------------------------------------------------------------------------------------------
 
@@ -170,8 +196,8 @@ class Model:
         if self.interval in ("delta", "lognormal"):
             return self._delta(cells, scenario, total)
         at = self.configuration(scenario)
-        acting = {i: f for i, f in enumerate(self.factors) if f.is_uncertain and self.concerns(f, cells) > 0}
-        if any(self.concerns(f, cells) < 1 for f in acting.values()):
+        acting = {i: f for i, f in enumerate(self.factors) if f.is_uncertain and self.concerns(f, cells, at) > 0}
+        if any(self.concerns(f, cells, at) < 1 for f in acting.values()):
             return self._over_points(cells, at, acting)
         law, mixed = self._over_share(cells, at, acting)
         return common_factor(law, *(Relative(f.spec, at[i], f.power) for i, f in acting.items() if i not in mixed))
@@ -184,7 +210,8 @@ class Model:
             if self.estimand == "realised" and factor.name == REVIEW_SHARE:
                 assert factor.rate is not None
                 (y, q, _, _), = self.strata(cells, at)
-                law = realised_uncertain_share(y, q, *nodes(factor.spec), factor.rate.size, spread_law=self.spread_law)
+                size = math.inf if BETWEEN_VENDORS in self.frozen else factor.rate.size
+                law = realised_uncertain_share(y, q, *nodes(factor.spec), size, spread_law=self.spread_law)
                 return law, (i,)
         return self._conditional(cells, at), ()
 
@@ -194,7 +221,7 @@ class Model:
             # exp(ln T +- z s): the median of this law is the estimate
             return LogNormalLaw(total * math.exp(v / 2), math.sqrt(math.expm1(v))) if v > 0 else PointLaw(total)
         at = self.configuration(scenario)
-        spread = sum(self.concerns(f, cells) ** 2 * f.relative_variance() for f in self.factors) * total**2
+        spread = sum(self.concerns(f, cells, at) ** 2 * f.relative_variance() for f in self.factors) * total**2
         return NormalLaw(total, math.sqrt(self.variance(cells, at) + spread))
 
     def _over_points(self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
@@ -208,6 +235,8 @@ class Model:
 
     def _conditional(self, cells: np.ndarray, at: Configuration) -> Law:
         """Law at fixed factors."""
+        if VENDORS_SAMPLED in self.frozen:
+            return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
         if self.estimand == "expected":
             x = self.marks(cells, at)
             if self.interval == "poisson-bootstrap":

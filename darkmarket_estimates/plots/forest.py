@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from darkmarket_estimates.estimate import Estimate, Row
 
 
-def forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) -> Axes:
+def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) -> Axes:
     """Draw value, floor, bounds and interval of each group and of the total.
 
     The largest `max_groups` groups are shown on a log axis where they differ by more than a factor of 50; the number of

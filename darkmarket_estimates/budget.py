@@ -1,0 +1,121 @@
+"""Where the uncertainty comes from: variances by source, scenarios, cleaning rules, and single vendors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from darkmarket_estimates.distribution import moments
+from darkmarket_estimates.distribution.factors import log_variance
+from darkmarket_estimates.inference import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED, Model
+from darkmarket_estimates.totals import VENDOR, WITHIN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["kind", "source", "share", "variance", "low", "high", "money", "note"]
+
+
+def budget(model: Model, cells: np.ndarray, *, level: float, scale: float) -> pd.DataFrame:
+    """Return a row a source; see `Estimate.budget`."""
+    import pandas as pd
+
+    rows = [*_variances(model, cells, level, scale), *_scenarios(model, cells, scale), *_rules(model)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def sources(model: Model, cells: np.ndarray) -> dict[str, float]:
+    """Variance of the logarithm of the total by source: dependent inputs are one source, Ranges are none."""
+    at = model.configuration("middle")
+    total = model.value(cells, "middle")
+    out: dict[str, float] = {}
+    if total > 0:
+        parts = _linear_parts(model, cells)
+        own = math.log1p(sum(parts.values()) / total**2)
+        whole = sum(parts.values())
+        out |= {name: own * v / whole for name, v in parts.items() if v > 0}
+    for f in model.factors:
+        if f.is_uncertain and (weight := model.concerns(f, cells, at)) > 0:
+            out[f.title] = weight**2 * log_variance(f.spec)
+    return out
+
+
+def _linear_parts(model: Model, cells: np.ndarray) -> dict[str, float]:
+    at = model.configuration("middle")
+    if model.estimand == "expected":
+        return {VENDORS_SAMPLED: model.variance(cells, at)}
+    parts = {BETWEEN_VENDORS: 0.0, UNREVIEWED: 0.0}
+    for y, q, share, spread in model.strata(cells, at):
+        between, unreviewed = moments.realised_parts(y, q, share, spread)
+        parts[BETWEEN_VENDORS] += between
+        parts[UNREVIEWED] += unreviewed
+    return parts
+
+
+def _variances(model: Model, cells: np.ndarray, level: float, scale: float) -> Iterator[dict[str, Any]]:
+    if not model.has_share or model.interval == "none":
+        return
+    found = sources(model, cells)
+    whole = sum(found.values())
+    for name, variance in sorted(found.items(), key=lambda item: -item[1]):
+        frozen = freeze(model, name).interval_of(cells, level)
+        if frozen is None:  # nothing else is uncertain
+            value = model.value(cells, "middle")
+            frozen = model.bounds(cells) or (value, value)
+        yield {"kind": "variance", "source": name, "share": variance / whole, "variance": variance,
+               "low": frozen[0] * scale, "high": frozen[1] * scale, "money": math.nan,
+               "note": "interval with this source at its central value"}
+
+
+def freeze(model: Model, source: str) -> Model:
+    """The model with one source at its central value."""
+    if source in (BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED):
+        return replace(model, frozen=model.frozen | {source})
+    factors = tuple(replace(f, spec=f.at("central")) if f.title == source else f for f in model.factors)
+    return replace(model, factors=factors)
+
+
+def _scenarios(model: Model, cells: np.ndarray, scale: float) -> Iterator[dict[str, Any]]:
+    for i, f in enumerate(model.factors):
+        if f.is_range and model.has_share:
+            ends = []
+            for end in ("low", "high"):
+                at = {**model.configuration("middle"), i: f.at(end)}
+                ends.append(float(model.y[cells] @ model.multiplier(cells, at)) * scale)
+            yield {"kind": "scenario", "source": f.title, "share": math.nan, "variance": math.nan, "low": ends[0],
+                   "high": ends[1], "money": math.nan,
+                   "note": f"total at its ends, other ranges in the middle: a factor of {ends[1] / ends[0]:.3g}"
+                   if ends[0] > 0 else "total at its ends"}
+
+
+def _rules(model: Model) -> Iterator[dict[str, Any]]:
+    for entry in model.totals.audit:
+        if entry.removed:
+            yield {"kind": "rule", "source": entry.rule, "share": math.nan, "variance": math.nan, "low": math.nan,
+                   "high": math.nan, "money": entry.removed, "note": f"{entry.currency} removed on {entry.rows:,} rows"}
+
+
+def influence(model: Model, *, n: int, level: float, scale: float, names: bool) -> pd.DataFrame:
+    """Return a row for each of the largest vendors; see `Estimate.influence`."""
+    import pandas as pd
+
+    key = model.totals.keys[VENDOR]
+    everything = np.arange(model.totals.n_cells)
+    worth = np.bincount(key.codes, model.y * model.multiplier(everything, model.configuration("middle")),
+                        minlength=len(key.labels))
+    total = float(worth.sum())
+    rows = []
+    for rank, code in enumerate(np.argsort(-worth, kind="stable")[:n], start=1):
+        rest = model.restrict(np.flatnonzero(key.codes != code))
+        interval = rest.interval_of(np.arange(rest.totals.n_cells), level) or (math.nan, math.nan)
+        rows.append({
+            "vendor": key.labels[code].replace(WITHIN, " / ") if names else f"vendor {rank}",
+            "value": worth[code] * scale, "share": worth[code] / total if total else math.nan,
+            "value_without": (total - worth[code]) * scale, "low_without": interval[0] * scale,
+            "high_without": interval[1] * scale,
+        })
+    return pd.DataFrame(rows)

@@ -1,0 +1,63 @@
+"""The distribution of the total."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from darkmarket_estimates.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from darkmarket_estimates.distribution.law import Law
+    from darkmarket_estimates.estimate import Estimate
+
+_TAIL, _POINTS = 0.002, 121
+
+
+def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
+    """Draw the law of the total as a density, with interval, median, value and floor.
+
+    Around bounds both end laws are drawn: the truth may lie under either, or between.
+    """
+    ax = style.axes(ax)
+    model, cells, k = est.model, est.rows[-1].cells, est.scale
+    if est.bounds is None:
+        laws = {"distribution": est.law}
+        scale = 1.0
+    else:
+        laws = {f"at the {end} end of the ranges": model.law(cells, end) for end in ("low", "high")}
+        scale = k
+        ax.axvspan(*est.bounds, color=style.BOUNDS, alpha=0.35, label="bounds (scenario)", zorder=1)
+    for (name, law), colour in zip(laws.items(), (style.VALUE, style.INTERVAL), strict=False):
+        if law.variance == 0:
+            ax.axvline(law.mean * scale, color=colour, linewidth=2, label=f"{name}: no spread")
+            continue
+        x, density = _density(law)
+        ax.fill_between(x * scale, density / scale, color=colour, alpha=0.2, zorder=2)
+        ax.plot(x * scale, density / scale, color=colour, linewidth=1.8, label=name, zorder=3)
+    if est.interval is not None:
+        height = ax.get_ylim()[1] * 0.03
+        ax.plot(est.interval, [height, height], color=style.INK, linewidth=4, solid_capstyle="butt", zorder=5,
+                label=f"{100 * est.confidence_level:.4g}% interval")
+    if est.bounds is None:
+        ax.axvline(est.value, color=style.VALUE, linewidth=1.5, label="value", zorder=4)
+        ax.axvline(est.median, color=style.INK, linewidth=1, linestyle=":", label="median", zorder=4)
+    ax.axvline(est.floor, color=style.FLOOR, linewidth=1.5, linestyle="--", label="floor (reviewed)", zorder=4)
+    ax.set_ylim(bottom=0)
+    ax.set_yticks([])
+    ax.set_xlabel(est.currency + ("" if est.unit == "window" else f" a {est.unit}"))
+    ax.set_title(f"Distribution of {est.model.estimand} turnover ({est.kind})", loc="left", fontsize=11)
+    style.money_axis(ax.xaxis)
+    style.tidy(ax)
+    style.legend_below(ax)
+    return ax
+
+
+def _density(law: Law) -> tuple[np.ndarray, np.ndarray]:
+    """Points and a density smooth enough to look at: differences of the distribution function."""
+    low, high = (float(v) for v in law.quantile(np.array([_TAIL, 1 - _TAIL])))
+    edges = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), _POINTS)
+    return 0.5 * (edges[1:] + edges[:-1]), np.diff(law.cdf(edges)) / np.diff(edges)
