@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import special, stats
 
 from darkmarket_estimates import _render
 from darkmarket_estimates._checks import number
 from darkmarket_estimates.distribution.factors import common_factor, sobol
-from darkmarket_estimates.distribution.law import Law, Mixture, ScaledMixture
+from darkmarket_estimates.distribution.law import GridLaw, Hull, Law, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
 from darkmarket_estimates.distribution.relative import Relative
@@ -21,8 +22,8 @@ from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
 from darkmarket_estimates.totals import VENDOR
 
-#: Points over factors that differ between groups: each costs a whole law of a ratio.
-POINTS = 32
+#: Points over factors that differ between groups.
+POINTS = 512
 #: Which law of a ratio goes with an interval of totals; the others have the default.
 METHODS = {"bca-tail": "default", "bca": "bca", "tail": "tail", "compound-poisson": "compound-poisson"}
 
@@ -148,20 +149,16 @@ def _share_of(
         raise NotIdentifiedError("a share of nothing is undefined", expected="a total above 0", got="0")
     if any(f.is_range for f in split.values()):
         return Ratio(title, True, math.nan, _range_bounds(model, inside, cells, split), None, "bounds", tuple(flags), level)
-    at = model.configuration("middle")
-    m = model.multiplier(cells, at)
-    value = float((model.y[cells] * m)[inside].sum() / (model.y[cells] @ m))
+    value = _value_at(model, inside, cells, model.configuration("middle"))
     law: Law | None = None
     empty = 0.0
     if model.interval != "none" and model.has_share and 0 < a < b:
-        uncertain = {i: f for i, f in split.items() if f.is_uncertain}
-        configurations = _points(at, uncertain)
-        laws = [_share_law(model, inside, cells, c) for c in configurations]
-        law, empty = laws[0]
-        if len(laws) > 1:
-            law = Mixture([one for one, _ in laws], np.full(len(laws), 1 / len(laws)))
+        law, empty = _over_ends(model, lambda at: _share_law(model, inside, cells, at))
+        shifts = _odds_shifts(model, inside, cells, {i: f for i, f in split.items() if f.is_uncertain})
         if between_group_cv:
-            law = _logit_mixture(law, between_group_cv)
+            shifts = (shifts[:, None] + _normal_shifts(between_group_cv)).ravel()
+        if len(shifts) > 1 and law.variance > 0:
+            law = odds_mixture(law, shifts)
     return Ratio(title, True, value, None, law, _kind(model, law, split.values(), between_group_cv), tuple(flags), level,
                  empty)
 
@@ -174,8 +171,6 @@ def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configur
                              method=METHODS.get(model.interval, "default"))
         return law, law.no_denominator
     if model.totals.header.counted == "sold":
-        from darkmarket_estimates.distribution.law import PointLaw
-
         x = model.y[cells] * model.multiplier(cells, at)
         return PointLaw(float(x[inside].sum() / x.sum())), 0.0
     shares = {(at[i], f.rate.spread_at(at[i])) for i, f in enumerate(model.factors)  # type: ignore[union-attr]
@@ -191,12 +186,40 @@ def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configur
     return law, law.no_denominator
 
 
-def _points(at: dict[int, float], uncertain: Mapping[int, Factor]) -> list[Configuration]:
-    """The configuration itself, or Sobol points over the uncertain factors."""
+def _value_at(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configuration) -> float:
+    """The share itself at given factors."""
+    x = model.y[cells] * model.multiplier(cells, at)
+    return float(x[inside].sum() / x.sum())
+
+
+def _over_ends(model: Model, law_at: Callable[[Configuration], tuple[Law, float]]) -> tuple[Law, float]:
+    """The law, or the hull of the laws at both ends of a Range that cancels in the value but not in the width."""
+    if not any(f.is_range for f in model.factors):
+        return law_at(model.configuration("middle"))
+    (low, empty), (high, _) = (law_at(model.configuration(end)) for end in ("low", "high"))
+    return Hull(low, high), empty
+
+
+def _odds_shifts(
+    model: Model, inside: np.ndarray, cells: np.ndarray, uncertain: Mapping[int, Factor]
+) -> np.ndarray:
+    """How far the log odds of the share lie from the central ones, at points over factors that differ by group."""
+    at = model.configuration("middle")
     if not uncertain:
-        return [at]
-    return [{**at, **{i: float(f.spec.ppf(p)) for (i, f), p in zip(uncertain.items(), row, strict=True)}}  # type: ignore[union-attr]
-            for row in sobol(len(uncertain), POINTS)]
+        return np.zeros(1)
+    values = np.array([
+        _value_at(model, inside, cells,
+                  {**at, **{i: float(f.spec.ppf(p)) for (i, f), p in zip(uncertain.items(), row, strict=True)}})  # type: ignore[union-attr]
+        for row in sobol(len(uncertain), POINTS)
+    ])
+    centre = _value_at(model, inside, cells, at)
+    return special.logit(values) - special.logit(centre)
+
+
+def _normal_shifts(cv: float) -> np.ndarray:
+    """Shifts of the log odds when the group and the rest each have a log-normal factor with this variation."""
+    spread = math.sqrt(2 * math.log1p(cv**2))
+    return spread * special.ndtri((np.arange(64) + 0.5) / 64)
 
 
 def _range_bounds(
@@ -233,21 +256,16 @@ def _range_bounds(
     return ends[0], ends[1]
 
 
-def _logit_mixture(law: Law, cv: float) -> Law:
-    """Share when the group and the rest each have a factor of their own with this coefficient of variation."""
-    from darkmarket_estimates.distribution.law import GridLaw
+def odds_mixture(law: Law, shifts: np.ndarray) -> GridLaw:
+    """Law of a share whose odds are multiplied by a factor of their own.
 
-    z, w = np.polynomial.hermite_e.hermegauss(41)
-    spread = math.sqrt(2 * math.log1p(cv**2))
-    p = np.concatenate([[1e-6], np.linspace(0.001, 0.999, 401), [1 - 1e-6]])
-    inner = np.clip(law.quantile(p), 1e-12, 1 - 1e-12)
-    odds = np.log(inner / (1 - inner))
-    points = np.linspace(odds[0] - 6 * spread, odds[-1] + 6 * spread, 1025)
-    # P(share x G <= q): average over the log factor g of the inner law at odds - g
-    cumulative = np.zeros_like(points)
-    for g, weight in zip(spread * z, w / w.sum(), strict=True):
-        cumulative += weight * law.cdf(1 / (1 + np.exp(-(points - g))))
-    return GridLaw.tabulated(1 / (1 + np.exp(-points)), cumulative)
+    The shape is that of `law`, the place is averaged over equally likely shifts of the log odds.
+    """
+    tails = np.array([1e-6, 1 - 1e-6])
+    low, high = special.logit(np.clip(law.quantile(tails), 1e-12, 1 - 1e-12))
+    points = np.linspace(low + shifts.min(), high + shifts.max(), 1025)
+    cumulative = sum((law.cdf(special.expit(points - shift)) for shift in shifts), np.zeros_like(points)) / len(shifts)
+    return GridLaw.tabulated(special.expit(points), cumulative)
 
 
 def ratio(
@@ -272,7 +290,7 @@ def ratio(
     models = (first, second)
     if any(f.is_range for f in (*ours, *theirs)):
         ends = [[m.value(c, end) for end in ("low", "high")] for m, c in zip(models, cells, strict=True)]
-        cancelled = _range_width(first, ours) 
+        cancelled = _range_width(first, ours)
         low = factor * ends[0][0] / ends[1][1] * cancelled
         high = factor * ends[0][1] / ends[1][0] / cancelled
         return Ratio(title, False, math.nan, (low, high), None, "bounds", tuple(flags), confidence_level)
@@ -282,13 +300,12 @@ def ratio(
     law: Law | None = None
     empty = 0.0
     if first.interval != "none" and first.has_share and second.has_share:
-        inner, empty = _ratio_law(models, cells, at, stated_once)
+        inner, empty = _over_ends(first, lambda one: _ratio_law(
+            models, cells, (one, _same_ends(first, second, one)), stated_once))
         relative = [Relative(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
         relative += [Relative(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
         law = common_factor(inner, *relative) if inner.variance > 0 or relative else inner
         if between_group_cv:
-            from scipy import stats
-
             law = common_factor(law, stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))))
         if factor != 1:
             law = ScaledMixture(law, np.array([factor]), np.array([1.0]))
@@ -333,6 +350,14 @@ def _same_law(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
+def _same_ends(first: Model, second: Model, at: Configuration) -> Configuration:
+    """The second model's factors, those that it shares with the first at the first's values."""
+    own = second.configuration("middle")
+    for i, f in enumerate(first.factors):
+        own |= {j: at[i] for j, g in enumerate(second.factors) if same_assumption(f, g)}
+    return own
+
+
 def _range_width(model: Model, uncancelled: Sequence[Factor]) -> float:
     """How far apart the ends of the Ranges that cancel are, so that they do not widen the ratio."""
     width = 1.0
@@ -360,8 +385,6 @@ def _ratio_law(
         law = ratio_expected(a, b, method=METHODS.get(first.interval, "default"))
         return law, law.no_denominator
     if first.totals.header.counted == "sold" and second.totals.header.counted == "sold":
-        from darkmarket_estimates.distribution.law import PointLaw
-
         return PointLaw(float(a.sum() / b.sum())), 0.0
     if not stated_once or len(first.shares) != 1:
         top, bottom = (model.at_centre().law(c) for model, c in zip(models, cells, strict=True))

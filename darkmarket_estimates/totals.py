@@ -176,7 +176,7 @@ class Totals:
         groups : mapping of name to sequence of shape (n_cells,), optional
         currency : str
         n_listings : array_like of shape (n_cells,), optional
-            1 by default.
+            1 by default. Single listings are not known here, so none can be suspected of a holding price.
         **header
             Further fields of `Header`.
 
@@ -204,7 +204,7 @@ class Totals:
         keys[VENDOR] = Key.encode(vendor)
         same_length(value=y, price_sq_reviews=q, n_listings=n, **{k: v.codes for k, v in keys.items()})
         columns = {"n_listings": n, "reviews": r, "value": y, "price_sq_reviews": q, "rate_sq_reviews": r,
-                   "listing_value_sq": y * y, "max_listing_value": y}
+                   "listing_value_sq": y * y, "max_listing_value": np.zeros_like(y)}
         return cls(Header(currency=currency, by=tuple(groups or ()), **header), *collect(keys, columns))
 
     # -- reading ----------------------------------------------------------------------------------------------------

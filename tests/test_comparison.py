@@ -1,0 +1,241 @@
+"""Shares and growth."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from darkmarket_estimates import (
+    ByGroup,
+    DataError,
+    ExchangeRate,
+    NotIdentifiedError,
+    NotSupportedError,
+    Range,
+    ReviewRate,
+    Totals,
+    turnover,
+)
+from darkmarket_estimates.comparison import _normal_shifts, odds_mixture
+from darkmarket_estimates.distribution.law import NormalLaw
+from tests.tables import vendor_totals
+
+RATE = ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
+RNG = np.random.default_rng(4)
+N = 80
+Y = RNG.lognormal(6, 1.2, 2 * N)
+VENDOR = [f"v{i}" for i in range(N)] * 2
+COUNTRY = np.array(["NL"] * N + ["US"] * N)
+COUNTRY[N // 2 : N] = "DE"
+
+
+def two_groups(y=Y, **options):
+    return Totals.from_cells(vendor=VENDOR, value=y, reviews=np.ceil(y / 60), groups={"country": COUNTRY},
+                             currency="USD", **options)
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_a_share_and_its_complement_mirror(estimand):
+    one = Totals.from_cells(vendor=VENDOR, value=Y, reviews=np.ceil(Y / 60), groups={"c": np.where(COUNTRY == "NL", "a", "b")},
+                            currency="USD")
+    est = turnover(one, review_rate=RATE, estimand=estimand)
+    a, b = est.share("a", of="c"), est.share("b", of="c")
+    assert a.value + b.value == pytest.approx(1, rel=1e-12)
+    assert a.interval == pytest.approx((1 - b.interval[1], 1 - b.interval[0]), rel=1e-6)
+    assert a.interval[0] < a.value < a.interval[1]
+
+
+def test_share_is_that_of_the_money_and_common_factors_cancel():
+    totals = two_groups()
+    plain = turnover(totals, review_rate=0.44, estimand="expected").share("NL", of="country")
+    assert plain.value == pytest.approx(Y[COUNTRY == "NL"].sum() / Y.sum(), rel=1e-12)
+    rich = turnover(totals, review_rate=RATE, market_coverage=stats.beta(8, 2), genuine_share=Range(0.5, 1),
+                    exchange_rate=ExchangeRate(stats.lognorm(0.2), to="EUR"), estimand="expected").share("NL", of="country")
+    assert rich.value == plain.value and rich.interval == pytest.approx(plain.interval, rel=1e-9)
+    assert rich.kind == "confidence interval" and "one review share for all groups" in rich.flags
+
+
+def test_differences_between_groups_widen_a_share():
+    est = turnover(two_groups(), review_rate=RATE)
+    widths = []
+    for cv in (None, 0.01, 0.1, 0.3):
+        share = est.share("NL", of="country", between_group_cv=cv)
+        widths.append(share.interval[1] - share.interval[0])
+        assert ("one review share for all groups" in share.flags) == (cv is None)
+    assert widths == sorted(widths) and widths[1] == pytest.approx(widths[0], rel=0.02) and widths[3] > 1.5 * widths[0]
+
+
+def test_group_factors_alone_give_a_logit_normal_share():
+    law = odds_mixture(NormalLaw(0.3, 1e-4), _normal_shifts(0.1))
+    s, logit = math.sqrt(2 * math.log1p(0.01)), math.log(0.3 / 0.7)
+    for p in (0.025, 0.5, 0.975):
+        assert law.quantile(p) == pytest.approx(1 / (1 + math.exp(-(logit + s * stats.norm.ppf(p)))), abs=0.003)
+
+
+def test_by_group_shares_weigh_each_group():
+    totals = two_groups()
+    rates = {"NL": 0.4, "DE": 0.5, "US": 0.8}
+    est = turnover(totals, review_rate=ByGroup("country", rates), estimand="expected")
+    money = {c: Y[COUNTRY == c].sum() / r for c, r in rates.items()}
+    share = est.share("US", of="country")
+    assert share.value == pytest.approx(money["US"] / sum(money.values()), rel=1e-12)
+    assert "one review share for all groups" not in share.flags
+    with pytest.raises(NotSupportedError, match="different review shares"):
+        turnover(totals, review_rate=ByGroup("country", rates)).share("US", of="country")
+
+
+def test_uncertain_group_factors_enter_a_share():
+    totals = two_groups()
+    known = turnover(totals, review_rate=0.5, market_coverage=ByGroup("country", dict.fromkeys(("NL", "DE", "US"), 0.8)),
+                     estimand="expected").share("NL", of="country")
+    unknown = turnover(totals, review_rate=0.5, estimand="expected", market_coverage=ByGroup(
+        "country", {"NL": stats.beta(8, 2), "DE": 0.8, "US": stats.beta(8, 2)})).share("NL", of="country")
+    assert unknown.interval[1] - unknown.interval[0] > 1.05 * (known.interval[1] - known.interval[0])
+    assert unknown.kind.startswith("hybrid")
+
+
+def test_range_by_group_gives_the_extreme_shares():
+    totals = two_groups()
+    spec = ByGroup("country", {"NL": Range(0.4, 0.8), "DE": 0.5, "US": Range(0.5, 1.0)})
+    share = turnover(totals, review_rate=spec).share("NL", of="country")
+    y = {c: Y[COUNTRY == c].sum() for c in ("NL", "DE", "US")}
+    grid = [y["NL"] / a / (y["NL"] / a + y["DE"] / 0.5 + y["US"] / b) for a in (0.4, 0.8) for b in (0.5, 1.0)]
+    assert share.bounds == pytest.approx((min(grid), max(grid)), rel=1e-12) and math.isnan(share.value)
+    with pytest.raises(NotIdentifiedError):
+        share.cdf(0.5)
+
+
+def test_shares_table_adds_up():
+    frame = turnover(two_groups(), review_rate=RATE).shares("country")
+    assert frame.value.sum() == pytest.approx(1) and list(frame.value) == sorted(frame.value, reverse=True)
+    assert ((frame.low < frame.value) & (frame.value < frame.high)).all()
+
+
+def test_share_of_unknown_group_or_of_nothing():
+    est = turnover(two_groups(), review_rate=RATE)
+    with pytest.raises(DataError, match="no group 'FR'"):
+        est.share("FR", of="country")
+    with pytest.raises(NotIdentifiedError, match="by="):
+        est.share("NL", of="continent")
+    with pytest.raises(NotIdentifiedError, match="nothing"):
+        turnover(two_groups(0 * Y), review_rate=RATE).share("NL", of="country")
+    assert est.share("NL", of="country", between_group_cv=0.0).interval
+
+
+def test_floor_has_shares_without_interval():
+    share = turnover(two_groups()).share("NL", of="country")
+    assert share.interval is None and share.kind == "point" and share.value > 0
+
+
+def test_one_vendor_split_over_two_groups_gives_the_same_total():
+    y, r, names = Y[:40], np.ceil(Y[:40] / 50), [f"v{i}" for i in range(40)]
+    q = y**2 / r
+    whole = Totals.from_cells(vendor=names, value=y, reviews=r, price_sq_reviews=q, currency="USD")
+    split = Totals.from_cells(
+        vendor=names * 2, value=np.concatenate([0.3 * y, 0.7 * y]), reviews=np.concatenate([0.5 * r, 0.5 * r]),
+        price_sq_reviews=np.concatenate([0.3 * q, 0.7 * q]), groups={"g": ["a"] * 40 + ["b"] * 40}, currency="USD")
+    for estimand in ("realised", "expected"):
+        a, b = (turnover(t, review_rate=RATE, estimand=estimand).interval for t in (whole, split))
+        assert a == pytest.approx(b, rel=1e-8)
+
+
+# -- growth ---------------------------------------------------------------------------------------------------------
+
+JANUARY, FEBRUARY = ("2016-01-01", "2016-02-01"), ("2016-02-01", "2016-03-01")
+
+
+def months(second=None, rate=RATE, **options):
+    first = vendor_totals(Y[:N], window=JANUARY)
+    later = vendor_totals(Y[:N] * 1.5 if second is None else second, window=FEBRUARY)
+    return [turnover(t, review_rate=rate, **options) for t in (later, first)]
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_growth_joins_vendors(estimand):
+    later, first = months(estimand=estimand)
+    growth = later.ratio(first)
+    assert growth.value == pytest.approx(1.5, rel=1e-12) and "one review share for both" in growth.flags
+    if estimand == "expected":  # every vendor grew alike: resampling vendors changes nothing
+        assert growth.interval is None or growth.interval == pytest.approx((1.5, 1.5), rel=1e-6)
+    else:
+        assert growth.interval[0] < 1.5 < growth.interval[1]
+        totals = first.model.totals
+        apart = Totals.from_cells(vendor=[f"w{i}" for i in range(N)], value=Y[:N] * 1.5,
+                                  reviews=totals.columns["reviews"], currency="USD", window=FEBRUARY)
+        wider = turnover(apart, review_rate=RATE).ratio(first).interval
+        assert wider[1] - wider[0] > 1.2 * (growth.interval[1] - growth.interval[0])
+
+
+def test_growth_a_day_and_windows_of_different_length():
+    later, first = months()
+    assert any("different length" in f for f in later.ratio(first).flags)
+    a_day = later.per("day").ratio(first.per("day"))
+    assert a_day.value == pytest.approx(1.5 * 31 / 29) and not any("different length" in f for f in a_day.flags)
+    with pytest.raises(DataError, match="one unit"):
+        later.per("day").ratio(first)
+
+
+def test_a_factor_that_is_stated_alike_cancels_and_others_do_not():
+    later, first = months()
+    plain = later.ratio(first).interval
+    both = [turnover(e.model.totals, review_rate=RATE, market_coverage=stats.beta(8, 2)) for e in (later, first)]
+    assert both[0].ratio(both[1]).interval == pytest.approx(plain, rel=1e-6)
+    one_sided = both[0].ratio(first)
+    assert one_sided.value == pytest.approx(1.5 / 0.8) and one_sided.kind.startswith("hybrid")
+    assert one_sided.interval[1] - one_sided.interval[0] > 1.3 * (plain[1] - plain[0]) / 0.8
+
+
+def test_different_review_shares_are_unrelated_and_flagged():
+    _, first = months()
+    later = turnover(vendor_totals(Y[:N] * 1.5, window=FEBRUARY), review_rate=ReviewRate(mean=0.5, between_vendor_sd=0.1))
+    growth = later.ratio(first)
+    assert growth.value == pytest.approx(1.5 * 0.44 / 0.5) and any("unrelated" in f for f in growth.flags)
+    assert growth.interval[0] < growth.value < growth.interval[1]
+
+
+def test_bounds_of_a_ratio():
+    later, first = months(rate=Range(0.4, 0.8))
+    growth = later.ratio(first)  # one statement for both: it cancels in the value, and the wider law is taken
+    assert growth.bounds is None and growth.value == pytest.approx(1.5, rel=1e-9)
+    ends = [a.ratio(b).interval for a, b in (months(rate=0.4), months(rate=0.8))]
+    assert growth.interval == pytest.approx((min(e[0] for e in ends), max(e[1] for e in ends)), rel=1e-6)
+    later = turnover(vendor_totals(Y[:N] * 1.5, window=FEBRUARY), review_rate=Range(0.5, 0.8))
+    y = Y[:N].sum()
+    want = (1.5 * y / 0.8 / (y / 0.4), 1.5 * y / 0.5 / (y / 0.8))
+    assert later.ratio(first).bounds == pytest.approx(want, rel=1e-12)
+
+
+def test_ratios_that_cannot_be():
+    later, first = months()
+    with pytest.raises(DataError, match="estimand"):
+        turnover(later.model.totals, review_rate=RATE, estimand="expected").ratio(first)
+    with pytest.raises(DataError, match="one unit"):
+        turnover(later.model.totals, review_rate=RATE, exchange_rate=ExchangeRate(0.9, to="EUR")).ratio(first)
+    with pytest.raises(NotIdentifiedError, match="nothing"):
+        later.ratio(turnover(vendor_totals(0 * Y[:5], window=JANUARY), review_rate=RATE))
+    hidden = turnover(first.model.totals.anonymised(), review_rate=RATE)
+    with pytest.raises(DataError, match="vendor_key="):
+        later.ratio(hidden)
+    grouped = turnover(two_groups(), review_rate=ByGroup("country", {"NL": 0.4, "DE": 0.5, "US": 0.8}))
+    with pytest.raises(NotSupportedError, match="group"):
+        grouped.ratio(turnover(two_groups(), review_rate=0.5))
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_intervals_of_comparisons_nest(estimand):
+    later, first = months(Y[:N] * RNG.lognormal(0.3, 0.5, N), estimand=estimand, confidence_level=0.8)
+    growth = later.ratio(first)
+    share = turnover(two_groups(), review_rate=RATE, estimand=estimand, confidence_level=0.8).share("NL", of="country")
+    for one in (growth, share):
+        q = one.quantile([0.005, 0.025, 0.1, 0.25, 0.75, 0.9, 0.975, 0.995])
+        assert (np.diff(q) > 0).all() and one.interval == pytest.approx((q[2], q[5]), rel=1e-9)
+
+
+def test_prints_and_dict():
+    later, first = months()
+    growth = later.ratio(first)
+    assert "95% prediction interval" in str(growth) and growth.to_dict()["interval"] == list(growth.interval)
+    assert growth.cdf(growth.median) == pytest.approx(0.5, abs=1e-6)
+    share = turnover(two_groups(), review_rate=RATE).share("NL", of="country")
+    assert "%" in str(share) and "NL in realised turnover" in repr(share)
