@@ -6,7 +6,6 @@ from those and from stated assumptions to one result type.
 
 from __future__ import annotations
 
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -101,7 +101,7 @@ def to_csv(frame: pd.DataFrame) -> str:
     """A frame as CSV text with formulas neutralised, headers too."""
     safe = frame.copy()
     for column in safe.columns:
-        if not safe[column].dtype.kind in "fiub":
+        if safe[column].dtype.kind not in "fiub":
             safe[column] = [safe_cell(v) for v in safe[column]]
     safe.columns = [safe_cell(c) for c in safe.columns]
     return safe.to_csv(index=False)

@@ -91,7 +91,7 @@ def resample(model: Model, statistic: Statistic, *, n_resamples: int, seed: int)
     array of shape (n_resamples, ...)
     """
     keys, x = _vendors(model)
-    return bootstrap(lambda w: statistic(w, x), keys, n_resamples=n_resamples, seed=seed)
+    return bootstrap(_of(statistic, x), keys, n_resamples=n_resamples, seed=seed)
 
 
 def concentration(model: Model, *, level: float, n_resamples: int, seed: int) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def concentration(model: Model, *, level: float, n_resamples: int, seed: int) ->
     one = np.ones((1, len(x)))
     rows = []
     for name, statistic in MEASURES.items():
-        values = bootstrap(lambda w, s=statistic: s(w, x), keys, n_resamples=n_resamples, seed=seed)
+        values = bootstrap(_of(statistic, x), keys, n_resamples=n_resamples, seed=seed)
         low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
         rows.append({"measure": name, "value": float(statistic(one, x)[0]), "low": float(low), "high": float(high)})
     return pd.DataFrame(rows)
@@ -136,6 +136,11 @@ def ranks(model: Model, of: str, *, level: float, n_resamples: int, seed: int) -
         "low": low[order].round().astype(int), "high": high[order].round().astype(int),
         "probability": [(np.abs(drawn[:, i] - mine[i]) < 0.5).mean() for i in order],
     })
+
+
+def _of(statistic: Statistic, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The statistic as a function of the weights alone."""
+    return lambda weights: statistic(weights, x)
 
 
 def _vendors(model: Model) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import optimize, stats
 
-from darkmarket_estimates._checks import choice, confidence_level as check_level, float_array, is_number, number, strings
+from darkmarket_estimates._checks import choice, float_array, is_number, number, strings
+from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import Range
 from darkmarket_estimates.errors import AssumptionError, DataError
 from darkmarket_estimates.published.size_laws import FAMILIES, SizeLaw
@@ -123,7 +124,8 @@ class Spending:
             p = "" if math.isnan(f.p_value) else f", fit p = {f.p_value:.2g}"
             lines.append(f"  {f.law.family}: mean {f.mean:,.0f}, {100 * self.confidence_level:g}% interval "
                          f"{f.interval[0]:,.0f} to {f.interval[1]:,.0f}{p}")
-        return "\n".join([*lines, f"  any distribution: {self.bounds[0]:,.0f} to {self.bounds[1]:,.0f} for these shares"])
+        lines.append(f"  any distribution: {self.bounds[0]:,.0f} to {self.bounds[1]:,.0f} for these shares")
+        return "\n".join(lines)
 
 
 def from_spending_brackets(
@@ -141,8 +143,8 @@ def from_spending_brackets(
 
     .. math:: \ell(m, s) = \sum_k n_k \log [F(c_k; m, s) - F(c_{k-1}; m, s)],
 
-    and the interval holds every m with :math:`2 [\max \ell - \max_s \ell(m, s)] \le \chi^2_{1, level}` (Venzon and
-    Moolgavkar 1988). With an open top bracket the mean rests on the family: compare families before using one.
+    and the interval holds every m with :math:`2 [\max \ell - \max_s \ell(m, s)] \le \chi^2_{1, level}` (Venzon
+    and Moolgavkar 1988). With an open top bracket the mean rests on the family: compare families before using one.
 
     Parameters
     ----------
@@ -205,7 +207,8 @@ def from_spending_brackets(
 
 
 def _fit(edges: np.ndarray, counts: np.ndarray, family: str, level: float) -> SpendingFit:
-    start = math.log(max(float(counts @ np.where(np.isinf(edges[1:]), 2 * edges[:-1], edges[1:])) / counts.sum(), 1e-12))
+    outer = np.where(np.isinf(edges[1:]), 2 * edges[:-1], edges[1:])
+    start = math.log(float(counts @ outer) / counts.sum())
     grid = np.linspace(start - 6, start + 6, 49)
     nearest = grid[int(np.argmax([_profile(edges, counts, family, m)[0] for m in grid]))]
     best = optimize.minimize_scalar(lambda m: -_profile(edges, counts, family, m)[0], method="bounded",

@@ -9,46 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates import _render, budget, comparison, concentration, prose
+from darkmarket_estimates import _render, budget, concentration, prose
 from darkmarket_estimates._checks import choice, integer
-from darkmarket_estimates.comparison import Ratio
+from darkmarket_estimates.comparison import Ratio, ratio_of_totals, share_of_group
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
-from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.inference import Model
+from darkmarket_estimates.rows import Row, compute_rows, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-ALL = "(all)"
 #: Module of each kind of picture.
 PLOTS = {"forest": "forest", "distribution": "law", "shares": "groups", "budget": "sources", "influence": "sources"}
 #: Flags that belong to one row, not to the estimate.
 ROW_FLAGS = ("no reviews", "no sold", "indicative", "one vendor makes", "holding price suspected: one listing")
 #: Mean Gregorian month and year, in days.
 DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One group, or the total: figures in the unit of the totals.
-
-    `cells` are its positions in the totals; `bounds` and `interval` are None where there is none.
-    """
-
-    labels: tuple[str, ...]
-    cells: np.ndarray
-    value: float
-    floor: float
-    bounds: tuple[float, float] | None
-    interval: tuple[float, float] | None
-    n_listings: int
-    n_vendors: int
-    count: float
-    n_eff: float
-    top_share: float
-    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +95,7 @@ class Estimate:
     @property
     def currency(self) -> str:
         """Of the figures: after `exchange_rate`, or "orders"."""
-        return currency_of(self.model)
+        return self.model.currency
 
     def _scaled(self, pair: tuple[float, float] | None) -> tuple[float, float] | None:
         return None if pair is None else (pair[0] * self.scale, pair[1] * self.scale)
@@ -237,7 +215,7 @@ class Estimate:
         >>> round(dme.turnover(totals, review_rate=0.5).share("US", of="country").value, 4)
         0.1667
         """
-        return comparison.share(self.model, value, of, confidence_level=self.confidence_level,
+        return share_of_group(self.model, value, of, confidence_level=self.confidence_level,
                                 between_group_cv=between_group_cv)
 
     def shares(self, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
@@ -270,7 +248,7 @@ class Estimate:
         -------
         Ratio
         """
-        return comparison.ratio(
+        return ratio_of_totals(
             self.model, other.model, scales=(self.scale, other.scale), confidence_level=self.confidence_level,
             units=(self.unit, other.unit), between_group_cv=between_group_cv,
         )
@@ -421,71 +399,11 @@ class Estimate:
         return _render.table_html(str(self), columns, rows, notes)
 
 
-def kind_of(model: Model, has_interval: bool) -> str:
-    """What the figures of a model are."""
-    if not model.has_share:
-        return "floor"
-    if any(f.is_range for f in model.factors):
-        return "bounds"
-    if not has_interval:
-        return "census" if model.totals.header.counted == "sold" and model.estimand == "realised" else "point"
-    # the standard error of a fitted mean is no prior; a distribution that the analyst states is
-    prior = any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in model.factors)
-    name = "prediction interval" if model.estimand == "realised" else "confidence interval"
-    return f"hybrid {name}" if prior else name
-
-
-def currency_of(model: Model) -> str:
-    """Unit of the figures."""
-    if model.measure == "orders":
-        return "orders"
-    return model.target or model.totals.header.currency
-
-
 def build(model: Model, confidence_level: float, flags: tuple[str, ...]) -> Estimate:
     """Compute every row."""
-    n = model.totals.n_cells
-    keys = [model.totals.keys[name] for name in model.totals.by]
-    rows = []
-    if keys:
-        packed = np.zeros(n, dtype=np.int64)
-        for key in keys:
-            packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
-        order = np.argsort(packed, kind="stable")
-        starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
-        for cells in np.split(order, starts[1:]):
-            labels = tuple(key.labels[key.codes[cells[0]]] for key in keys)
-            rows.append(_row(model, labels, cells, confidence_level, ()))
-    everything = np.arange(n)
-    rows.append(_row(model, (ALL,) * len(keys), everything, confidence_level, flags))
+    rows = compute_rows(model, confidence_level, flags)
     unit = "day" if model.totals.header.per_day else "window"
-    return Estimate(model, tuple(rows), confidence_level, unit)
-
-
-def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...]) -> Row:
-    columns = model.totals.columns
-    floor = model.floor(cells)
-    value = floor
-    if model.has_share:
-        ranged = any(f.is_range and f.share_of(cells).any() for f in model.factors)
-        value = math.nan if ranged else model.value(cells, "central")
-    money = model.by_vendor(cells, model.y[cells])
-    n_eff, total = effective_number(money), float(money.sum())
-    top = float(money.max(initial=0.0)) / total if total > 0 else math.nan
-    sellers = int((money > 0).sum())
-    found = [*flags]
-    if total == 0:
-        found.append(f"no {model.totals.header.counted}: the value 0 is what was seen, not what was sold")
-    elif model.estimand == "expected" and model.has_share and (n_eff < 10 or sellers < 30):
-        found.append(f"indicative: {sellers} vendor(s) with sales, effectively {n_eff:.1f}")
-    if top > 0.5:
-        found.append(f"one vendor makes {top:.0%} of it")
-    interval = model.interval_of(cells, level)
-    return Row(
-        labels=labels, cells=cells, value=value, floor=floor, bounds=model.bounds(cells) if model.has_share else None,
-        interval=interval, n_listings=int(columns["n_listings"][cells].sum()), n_vendors=len(money),
-        count=float(columns["reviews"][cells].sum()), n_eff=n_eff, top_share=top, flags=tuple(found),
-    )
+    return Estimate(model, rows, confidence_level, unit)
 
 
 def _plain(x: Any) -> Any:

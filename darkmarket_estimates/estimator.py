@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, confidence_level as check_level, generator, integer
+from darkmarket_estimates._checks import choice, generator, integer
+from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import ExchangeRate
 from darkmarket_estimates.errors import AssumptionError, HoldingPriceWarning
 from darkmarket_estimates.estimate import Estimate, build

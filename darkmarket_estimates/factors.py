@@ -1,6 +1,6 @@
 """Assumptions laid over totals: each becomes a factor on the cells that it concerns.
 
-    T = sum over cells of y x genuine share x units per order x exchange rate / (review share x market coverage)
+T = sum over cells of y x genuine share x units per order x exchange rate / (review share x market coverage)
 """
 
 from __future__ import annotations

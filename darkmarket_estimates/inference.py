@@ -89,6 +89,11 @@ class Model:
         """Whether unreviewed sales are accounted for: a stated share, or counts that are sales."""
         return bool(self.shares) or self.totals.header.counted == "sold"
 
+    @property
+    def currency(self) -> str:
+        """Unit of the figures: a currency, or "orders"."""
+        return "orders" if self.measure == "orders" else self.target or self.totals.header.currency
+
     # -- values -----------------------------------------------------------------------------------------------------
 
     def configuration(self, scenario: str) -> dict[int, float]:

@@ -148,7 +148,8 @@ class Triangulation:
         --------
         >>> a = Source(name="reviews", side="supply side", low=14.2e6, high=25e6, kind="bounds", currency="USD",
         ...            per="month")
-        >>> b = Source(name="blockchain", side="on-chain", low=50e6, high=50e6, kind="point", currency="USD", per="month")
+        >>> b = Source(name="blockchain", side="on-chain", low=50e6, high=50e6, kind="point", currency="USD",
+        ...            per="month")
         >>> one_scale([a, b], currency="USD", per="month").apart()
         (('reviews', 'blockchain', 2.0),)
         """
@@ -183,7 +184,8 @@ class Triangulation:
         ax.set_xlim(left, right)
         ax.set_ylim(len(self.sources) - 0.4, -0.6)
         ax.set_yticks(range(len(self.sources)),
-                      [f"{style.text(s.name, 44)}\n{style.text(s.scope or s.kind, 52)}" for s in self.sources], fontsize=8)
+                      [f"{style.text(s.name, 44)}\n{style.text(s.scope or s.kind, 52)}" for s in self.sources],
+                      fontsize=8)
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -222,7 +224,8 @@ def one_scale(
 
     Examples
     --------
-    >>> euro = Source(name="press", side="supply side", low=600_000, high=800_000, kind="bounds", currency="EUR", per="day")
+    >>> euro = Source(name="press", side="supply side", low=600_000, high=800_000, kind="bounds", currency="EUR",
+    ...               per="day")
     >>> scaled = one_scale([euro], currency="USD", per="month", rates={"EUR": ExchangeRate(1.1)})
     >>> round(scaled.sources[0].low), scaled.sources[0].currency
     (20088338, 'USD')
@@ -231,18 +234,21 @@ def one_scale(
     names = [s.name for s in sources]
     if not names or len(set(names)) < len(names):
         raise DataError("sources need names of their own", got=", ".join(names) or "no sources")
-    return Triangulation(sources=tuple(_scaled(s, currency, per, rates or {}) for s in sources), currency=currency, per=per)
+    scaled = tuple(_scaled(s, currency, per, rates or {}) for s in sources)
+    return Triangulation(sources=scaled, currency=currency, per=per)
 
 
 def _scaled(source: Source, currency: str, per: str, rates: Mapping[str, ExchangeRate]) -> Source:
     rate: Any = 1.0
     if source.currency != currency:
         if source.currency not in rates:
-            raise DataError("a source is in another currency", where=source.name, expected=f"a rate for {source.currency}",
+            raise DataError("a source is in another currency", where=source.name,
+                            expected=f"a rate for {source.currency}",
                             fix=f'rates={{"{source.currency}": ExchangeRate(..., source=..., date=...)}}')
         given = rates[source.currency]
         if given.to not in (None, currency):
-            raise DataError("the rate leads to another currency", where=source.name, expected=currency, got=str(given.to))
+            raise DataError("the rate leads to another currency", where=source.name, expected=currency,
+                            got=str(given.to))
         rate = given.rate
     ends = rate if isinstance(rate, Range) else Range(number(rate, "the exchange rate"), float(rate))
     time = DAYS[per] / DAYS[source.per]

@@ -293,7 +293,7 @@ def test_by_group_must_fit_the_labels():
 
 def test_a_currency_is_not_converted_back_by_mistake():
     totals = listings().to_currency("EUR", ExchangeRate(0.88)).totals()
-    with pytest.raises(AssumptionError, match="USD to EUR at 0.88"):
+    with pytest.raises(AssumptionError, match=r"USD to EUR at 0\.88"):
         turnover(totals, exchange_rate=ExchangeRate(0.88, to="EUR"))
 
 

@@ -23,13 +23,20 @@ def moments(dist: Any, name: str = "factor") -> tuple[float, float]:
     """Mean and standard deviation of a frozen continuous law, else `AssumptionError`."""
     if not all(hasattr(dist, part) for part in ("ppf", "isf", "pdf", "mean", "std")):
         raise AssumptionError(
-            f"{name} is not a continuous law", expected="a frozen continuous distribution, e.g. scipy.stats.beta(80, 20)",
+            f"{name} is not a continuous law",
+            expected="a frozen continuous distribution, e.g. scipy.stats.beta(80, 20)",
             got=f"a discrete distribution ({dist.dist.name})" if hasattr(dist, "pmf") else type(dist).__name__,
             fix="pass a number for a known value, a Range for a scenario",
         )
-    mean, deviation = float(dist.mean()), float(dist.std())
+    try:
+        mean, deviation = float(dist.mean()), float(dist.std())
+    except TypeError as error:  # a family, not one of its members
+        raise AssumptionError(f"{name} has no parameters", expected="a frozen distribution",
+                              got=f"the family {getattr(dist, 'name', type(dist).__name__)}",
+                              fix="write its parameters, e.g. scipy.stats.beta(80, 20)") from error
     if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
-        raise AssumptionError(f"{name} has no usable mean and standard deviation", expected="both finite, the second > 0",
+        raise AssumptionError(f"{name} has no usable mean and standard deviation",
+                              expected="both finite, the second > 0",
                               got=f"mean {mean:g}, standard deviation {deviation:g}",
                               fix="check the parameters; pass a number for a known value")
     return mean, deviation
@@ -202,5 +209,6 @@ def sobol(n_factors: int, n_points: int = 256, *, seed: int = 20160115) -> np.nd
 
 
 def _positive(low: float, name: str) -> None:
-    if low < 0 or not low == low:
-        raise AssumptionError(f"{name} can be negative", expected="a law on the positive numbers", got=f"values from {low:g}")
+    if low < 0:
+        raise AssumptionError(f"{name} can be negative", expected="a law on the positive numbers",
+                              got=f"values from {low:g}")

@@ -58,7 +58,7 @@ def arrange(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> Vendors:
 
 
 def _classes(y: np.ndarray, q: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Classes by sign, by size (half steps of ln sd, nine in all) and by number of reviews (unit steps of ln n)."""
+    """Classes by sign, by size (half steps of ln sd) and by number of reviews (unit steps of ln n)."""
     if not len(y):
         return np.empty((0, 2)), np.empty(0)
     size = np.minimum((np.log(variance.max()) - np.log(variance)).astype(np.int64), 18)
@@ -73,7 +73,7 @@ def _classes(y: np.ndarray, q: np.ndarray, variance: np.ndarray) -> tuple[np.nda
 
 def total_law(vendors: Vendors, multiplier: Multiplier) -> GridLaw:
     """Invert the product of the characteristic functions on a grid."""
-    y, square, q = vendors.sums
+    y, square, q = map(float, vendors.sums)
     between, within = multiplier.variances
     mean, variance = y / multiplier.share, between * square + within * q
     deviation = math.sqrt(variance)
@@ -94,7 +94,7 @@ def total_law(vendors: Vendors, multiplier: Multiplier) -> GridLaw:
     transform = _small_transform(vendors, multiplier, step, n_points)
     for pair in vendors.large:
         positions, mass = multiplier.masses(pair[0], pair[1], step, low - mean, high - mean)
-        transform *= fft.rfft(split(positions / step, n_points, mass))
+        transform *= fft.rfft(split(positions / step, n_points, mass, limit=math.inf))  # no negative mass at an atom
     pmf = np.roll(fft.irfft(transform, n_points), -(first % n_points))
     bounds = (y if positive else -math.inf, y if negative else math.inf)
     law = on_grid(pmf, first, step, vendors.unit, shift=shift, mean=mean, variance=variance, bounds=bounds,

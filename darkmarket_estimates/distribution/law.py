@@ -1,114 +1,24 @@
-"""Laws of one number: mean, variance, distribution function and quantiles, and how laws combine."""
+"""Laws of one number: mean, variance, distribution function and quantiles. Combined laws are found here too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.distribution.base import BaseLaw, Law
+from darkmarket_estimates.distribution.combined import Hull, Mixture, ScaledMixture, Shifted
+from darkmarket_estimates.errors import DataError
 
-
-@runtime_checkable
-class Law(Protocol):
-    """What every law offers; `cdf` and `quantile` take a scalar (and give a float) or an array."""
-
-    @property
-    def mean(self) -> float:
-        """Expectation."""
-        ...
-
-    @property
-    def variance(self) -> float:
-        """Variance."""
-        ...
-
-    def cdf(self, x: Any) -> Any:
-        """P(T <= x)."""
-        ...
-
-    def quantile(self, p: Any) -> Any:
-        """Smallest x with P(T <= x) >= p."""
-        ...
-
-
-class _Base:
-    """Scalars in, floats out; checks in one place. A law writes `_cdf` and `_quantile` for flat arrays."""
-
-    __slots__ = ()
-
-    def _cdf(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def _quantile(self, p: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    @overload
-    def cdf(self, x: float) -> float: ...
-    @overload
-    def cdf(self, x: np.ndarray | Sequence[float]) -> np.ndarray: ...
-    def cdf(self, x: Any) -> Any:
-        """P(T <= x), a float for a scalar, else an array of the shape of `x`."""
-        points = np.asarray(x, dtype=np.float64)
-        if np.isnan(points).any():
-            raise DataError("x is not a number", expected="numbers", got="NaN")
-        values = np.clip(self._cdf(points.ravel()), 0.0, 1.0).reshape(points.shape)
-        return float(values) if points.ndim == 0 else values
-
-    @overload
-    def quantile(self, p: float) -> float: ...
-    @overload
-    def quantile(self, p: np.ndarray | Sequence[float]) -> np.ndarray: ...
-    def quantile(self, p: Any) -> Any:
-        """Smallest x with P(T <= x) >= p, a float for a scalar, else an array of the shape of `p`."""
-        levels = np.asarray(p, dtype=np.float64)
-        inside = (levels >= 0) & (levels <= 1)  # False for NaN
-        if not inside.all():
-            raise AssumptionError("p is not a probability", expected="numbers in [0, 1]",
-                                  got=repr(float(levels[~inside].ravel()[0])))
-        values = self._quantile(levels.ravel()).reshape(levels.shape)
-        return float(values) if levels.ndim == 0 else values
-
-
-def invert(
-    cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """Smallest x in [low, high] with ``cdf(x) >= p``, to about 1e-13 of the bracket's larger end.
-
-    Bisection and false position take turns: the first is safe at jumps and flats, the second fast elsewhere. The
-    bracket must hold the answer; the upper end is returned where the two meet.
-    """
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    below, above = cdf(low), cdf(high)
-    high = np.where(below >= p, low, high)
-    tolerance = 1e-13 * np.maximum(np.abs(low), np.abs(high))
-    for turn in range(200):
-        width = high - low
-        open_ = width > tolerance
-        if not open_.any():
-            break
-        fraction = np.full(p.shape, 0.5)
-        rise = above - below
-        if turn % 2:
-            np.divide(p - below, rise, out=fraction, where=rise > 0)
-            # A step just beyond the estimate closes the bracket from the other side too.
-            fraction = np.clip(fraction + np.where(turn % 4 == 1, 1e-9, -1e-9), 0.0, 1.0)
-        middle = low + fraction * width
-        middle = np.where(open_, middle, high)
-        at = cdf(middle)
-        enough = at >= p
-        high, above = np.where(enough, middle, high), np.where(enough, at, above)
-        low, below = np.where(enough, low, middle), np.where(enough, below, at)
-    return high
+__all__ = ["BaseLaw", "GridLaw", "Hull", "Law", "LogNormalLaw", "Mixture", "NormalLaw", "PointLaw", "ScaledMixture",
+           "Shifted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PointLaw(_Base):
+class PointLaw(BaseLaw):
     """A known number.
 
     Examples
@@ -140,7 +50,7 @@ class PointLaw(_Base):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NormalLaw(_Base):
+class NormalLaw(BaseLaw):
     """Normal law; a standard deviation of 0 gives the known number.
 
     Examples
@@ -154,7 +64,8 @@ class NormalLaw(_Base):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", checks.number(self.mean, "mean"))
-        object.__setattr__(self, "standard_deviation", checks.number(self.standard_deviation, "standard_deviation", low=0))
+        deviation = checks.number(self.standard_deviation, "standard_deviation", low=0)
+        object.__setattr__(self, "standard_deviation", deviation)
 
     @property
     def variance(self) -> float:
@@ -173,7 +84,7 @@ class NormalLaw(_Base):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LogNormalLaw(_Base):
+class LogNormalLaw(BaseLaw):
     r"""Log-normal law with this mean and coefficient of variation.
 
     :math:`\sigma^2 = \ln(1 + cv^2)`, :math:`\mu = \ln(mean) - \sigma^2 / 2`.
@@ -213,7 +124,7 @@ class LogNormalLaw(_Base):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GridLaw(_Base):
+class GridLaw(BaseLaw):
     """A distribution function known on a grid and linear between its points.
 
     Parameters
@@ -275,182 +186,3 @@ class GridLaw(_Base):
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         return np.interp(p, self.cumulative, self.points)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shifted(_Base):
-    """The law of T + by.
-
-    Examples
-    --------
-    >>> Shifted(PointLaw(2.0), 5.0).quantile(0.5)
-    7.0
-    """
-
-    law: Law
-    by: float
-
-    @property
-    def mean(self) -> float:
-        """Mean of the law plus the shift."""
-        return self.law.mean + self.by
-
-    @property
-    def variance(self) -> float:
-        """Variance of the law."""
-        return self.law.variance
-
-    def _cdf(self, x: np.ndarray) -> np.ndarray:
-        return self.law.cdf(x - self.by)
-
-    def _quantile(self, p: np.ndarray) -> np.ndarray:
-        return self.law.quantile(p) + self.by
-
-
-def _weights(weights: Any, n: int) -> np.ndarray:
-    """Weights of n parts, >= 0 and adding up to 1."""
-    array = checks.float_array(weights, "weights", low=0)
-    if len(array) != n or not math.isclose(array.sum(), 1, rel_tol=1e-6):
-        raise AssumptionError("weights do not fit", expected=f"{n} numbers >= 0 with sum 1",
-                              got=f"{len(array)} numbers with sum {array.sum():g}")
-    return array / array.sum()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mixture(_Base):
-    """P(T <= q) = sum of weight x P(T_i <= q): the law when it is itself uncertain which law holds.
-
-    Examples
-    --------
-    >>> Mixture([NormalLaw(0.0, 1.0), NormalLaw(4.0, 1.0)], [0.5, 0.5]).mean
-    2.0
-    """
-
-    laws: Sequence[Law]
-    weights: np.ndarray
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "laws", tuple(self.laws))
-        object.__setattr__(self, "weights", _weights(self.weights, len(self.laws)))
-
-    @property
-    def mean(self) -> float:
-        """Weighted mean of the means."""
-        return float(self.weights @ [law.mean for law in self.laws])
-
-    @property
-    def variance(self) -> float:
-        """Mean of the variances plus variance of the means."""
-        off = np.array([law.mean for law in self.laws]) - self.mean
-        return float(self.weights @ (np.array([law.variance for law in self.laws]) + off**2))
-
-    def _cdf(self, x: np.ndarray) -> np.ndarray:
-        return sum((w * law.cdf(x) for w, law in zip(self.weights, self.laws, strict=True)), np.zeros(x.shape))
-
-    def _quantile(self, p: np.ndarray) -> np.ndarray:
-        each = np.array([law.quantile(p) for w, law in zip(self.weights, self.laws, strict=True) if w > 0])
-        return _between(self._cdf, p, each.min(axis=0), each.max(axis=0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScaledMixture(_Base):
-    """Law of T x M for a common factor M with these nodes: P(T M <= q) = sum of weight x F(q / factor).
-
-    The law must be wider than the steps between the nodes, else their steps show:
-    `darkmarket_estimates.distribution.factors.common_factor` chooses the nodes so.
-
-    Examples
-    --------
-    >>> ScaledMixture(PointLaw(10.0), [0.5, 1.5], [0.5, 0.5]).quantile([0.25, 0.75])
-    array([ 5., 15.])
-    """
-
-    law: Law
-    factors: np.ndarray
-    weights: np.ndarray
-
-    def __post_init__(self) -> None:
-        factors = checks.float_array(self.factors, "factors")
-        if len(factors) == 0 or factors.min() <= 0:
-            raise AssumptionError("a common factor must be positive", expected="numbers > 0",
-                                  got=repr(float(factors.min())) if len(factors) else "none")
-        object.__setattr__(self, "factors", factors)
-        object.__setattr__(self, "weights", _weights(self.weights, len(factors)))
-
-    @property
-    def mean(self) -> float:
-        """Product of the means."""
-        return self.law.mean * float(self.weights @ self.factors)
-
-    @property
-    def variance(self) -> float:
-        """E[T^2] E[M^2] - (E T E M)^2, written without cancellation."""
-        centre = float(self.weights @ self.factors)
-        spread = float(self.weights @ (self.factors - centre) ** 2)
-        return self.law.variance * (centre**2 + spread) + self.law.mean**2 * spread
-
-    def _cdf(self, x: np.ndarray) -> np.ndarray:
-        out = np.empty(x.shape)
-        chunk = max(1, 1_000_000 // len(self.factors))
-        for start in range(0, len(x), chunk):
-            part = x[start : start + chunk]
-            out[start : start + chunk] = self.law.cdf(part[:, None] / self.factors) @ self.weights
-        return out
-
-    def _quantile(self, p: np.ndarray) -> np.ndarray:
-        used = self.factors[self.weights > 0]
-        ends = np.outer([used.min(), used.max()], self.law.quantile(p))
-        return _between(self._cdf, p, ends.min(axis=0), ends.max(axis=0))
-
-
-def _between(
-    cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """Quantiles between brackets; infinite ends (p = 0 or 1 of an unbounded law) are their own answer."""
-    out = np.where(p < 0.5, low, high)
-    inner = (p > 0) & (p < 1) & np.isfinite(low) & np.isfinite(high)
-    if inner.any():
-        # One step outwards, because the parts' own quantiles are rounded.
-        slack = 1e-12 * np.maximum(np.abs(low[inner]), np.abs(high[inner]))
-        out[inner] = invert(cdf, p[inner], low[inner] - slack, high[inner] + slack)
-    return out
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Hull(_Base):
-    """The wider of two laws at every level: lowest low end, highest high end.
-
-    Between the two medians the distribution function is 1/2; the median is their mean. The hull describes
-    intervals, so its mean and variance are those of the wider of the two laws.
-
-    Examples
-    --------
-    >>> hull = Hull(NormalLaw(10.0, 1.0), NormalLaw(11.0, 1.0))
-    >>> hull.quantile([0.025, 0.5, 0.975]).round(2), hull.cdf(10.5)
-    (array([ 8.04, 10.5 , 12.96]), 0.5)
-    """
-
-    law_a: Law
-    law_b: Law
-
-    @property
-    def _wider(self) -> Law:
-        return max(self.law_a, self.law_b, key=lambda law: law.variance)
-
-    @property
-    def mean(self) -> float:
-        """Mean of the wider law."""
-        return self._wider.mean
-
-    @property
-    def variance(self) -> float:
-        """Variance of the wider law."""
-        return self._wider.variance
-
-    def _cdf(self, x: np.ndarray) -> np.ndarray:
-        a, b = self.law_a.cdf(x), self.law_b.cdf(x)
-        return np.where((a < 0.5) & (b < 0.5), np.maximum(a, b), np.where((a > 0.5) & (b > 0.5), np.minimum(a, b), 0.5))
-
-    def _quantile(self, p: np.ndarray) -> np.ndarray:
-        a, b = self.law_a.quantile(p), self.law_b.quantile(p)
-        return np.where(p < 0.5, np.minimum(a, b), np.where(p > 0.5, np.maximum(a, b), (a + b) / 2))

@@ -9,7 +9,6 @@ import numpy as np
 from scipy import interpolate, special
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution.moments import beta_shape
 from darkmarket_estimates.errors import AssumptionError
 
 NARROW = 1e8  # Beta parameters beyond which the spread is nothing beside rounding
@@ -62,7 +61,8 @@ class Multiplier:
         if spread_law == "conservative":
             if a <= 1:
                 raise AssumptionError(
-                    "the conservative law has no finite variance here", expected="a = share * s > 1", got=f"a = {a:.3g}",
+                    "the conservative law has no finite variance here",
+                    expected="a = share * s > 1, with s = share (1 - share) / spread^2 - 1", got=f"a = {a:.3g}",
                     fix='use spread_law="default", which needs a > 0 only',
                 )
             between = b * (a + b) / (a**2 * (a - 1))
@@ -84,14 +84,19 @@ class Multiplier:
 
     def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies)."""
-        price, number = q / y, y * y / q
-        turn = np.expm1(1j * np.outer(price, t))
-        centre = np.outer(y, t) * (1 - 1 / self.share) * 1j
-        rho, w = self.nodes()
+        price, number = q / y, (y * y / q)[:, None]
+        turn = np.outer(price, t)
+        cosine, sine = -2 * np.sin(turn / 2) ** 2, np.sin(turn)  # of exp(i price t) - 1
+        centre = np.outer(y, t) * (1 - 1 / self.share)
         total = np.zeros(turn.shape, dtype=np.complex128)
-        for share, weight in zip(rho, w, strict=True):
+        for share, weight in zip(*self.nodes(), strict=True):
+            # (1 - odds (e^{i price t} - 1))^-number, in real arithmetic: complex powers are three times slower
             odds = (1 - share) / share
-            total += weight * np.exp(centre - number[:, None] * np.log1p(-odds * turn))
+            real, imaginary = -odds * cosine, -odds * sine
+            modulus = weight * np.exp(-number / 2 * np.log1p(2 * real + real**2 + imaginary**2))
+            angle = centre - number * np.arctan2(imaginary, 1 + real)
+            total.real += modulus * np.cos(angle)
+            total.imag += modulus * np.sin(angle)
         return np.log(total)
 
     def far_end(self, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:
@@ -103,7 +108,7 @@ class Multiplier:
             odds = gamma * (1 - self.share) / self.share
         else:
             rho = special.betaincinv(self.alpha, self.beta, lost)
-            # P(rho* < e) ~ e^alpha / (alpha B), so by Markov P(Gamma x odds > x) <= E[Gamma^alpha] x^-alpha / (alpha B).
+            # P(rho* < e) ~ e^alpha / (alpha B): by Markov P(Gamma odds > x) <= E[Gamma^alpha] x^-alpha / (alpha B).
             power = special.gammaln(number + self.alpha) - special.gammaln(number) - math.log(self.alpha)
             heavy = np.exp((power - special.betaln(self.alpha, self.beta) - np.log(lost)) / self.alpha)
             odds = np.minimum(gamma * (1 - rho) / rho, heavy)

@@ -19,7 +19,8 @@ from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.distribution import moments
 from darkmarket_estimates.distribution.compound_poisson import compound_poisson
 from darkmarket_estimates.distribution.confidence import accelerated, skewness
-from darkmarket_estimates.distribution.law import GridLaw, Hull, Law, PointLaw, _Base
+from darkmarket_estimates.distribution.law import BaseLaw, GridLaw, Hull, Law, PointLaw
+from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.realised import realised
 from darkmarket_estimates.distribution.tail import tail
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -27,10 +28,11 @@ from darkmarket_estimates.errors import DataError, NotIdentifiedError
 METHODS = ("default", "compound-poisson", "bca", "tail")
 _SCORES = np.linspace(-4.5, 4.5, 25)
 _DENSE = 1025
+_N_POINTS = 2**13  # one probability is wanted of each grid, not its quantiles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RatioLaw(_Base):
+class RatioLaw(BaseLaw):
     """Law of A / B given B > 0.
 
     Attributes
@@ -84,10 +86,11 @@ def ratio_expected(a: Any, b: Any, *, method: str = "default") -> RatioLaw:
 
     Examples
     --------
-    >>> a, b = np.array([5.0, 0, 0, 2, 0, 0]), np.array([5.0, 4, 3, 2, 2, 1])
+    >>> b = 100 / np.arange(1.0, 61)
+    >>> a = np.where(np.arange(60) % 3 == 1, b, 0)
     >>> law = ratio_expected(a, b)
     >>> round(law.value, 4), law.quantile([0.025, 0.975]).round(2)
-    (0.4118, array([0.06, 0.86]))
+    (0.3079, array([0.13, 0.57]))
     """
     checks.choice(method, "method", METHODS)
     a, b = checks.float_array(a, "a", low=0), checks.float_array(b, "b", low=0)
@@ -106,9 +109,9 @@ def ratio_expected(a: Any, b: Any, *, method: str = "default") -> RatioLaw:
     spread = math.sqrt(float(((a - value * b) ** 2).sum())) / float(b.sum())
 
     def bootstrap(r: float) -> float:
-        return (compound_poisson(a - r * b).cdf(0.0) - none) / (1 - empty)
+        return (compound_poisson(a - r * b, n_points=_N_POINTS).cdf(0.0) - none) / (1 - empty)
 
-    ends = (_given(math.exp(-float(np.count_nonzero(a))), empty), _given(math.exp(-float(np.count_nonzero(b - a))), empty) if share else 0.0)
+    ends = (_none(a, empty), _none(b - a, empty) if share else 0.0)
     laws = []
     if method != "tail":
         law = _tabulate(bootstrap, value, spread, share, ends)
@@ -143,7 +146,7 @@ def ratio_realised(
     --------
     >>> a, b = np.array([50.0, 0, 30, 0]), np.array([50.0, 40, 60, 20])
     >>> ratio_realised(a, b, 2 * a, 2 * b, 0.5, 0.1, nested=True).quantile([0.025, 0.975]).round(2)
-    array([0.35, 0.59])
+    array([0.37, 0.58])
     """
     a, b = checks.float_array(a, "a", low=0), checks.float_array(b, "b", low=0)
     qa, qb = checks.float_array(qa, "qa", low=0), checks.float_array(qb, "qb", low=0)
@@ -155,10 +158,12 @@ def ratio_realised(
         raise DataError("a part is larger than its whole", where=f"vendor {at}", expected="a <= b and qa <= qb",
                         got=f"a = {a[at]:g}, b = {b[at]:g}, qa = {qa[at]:g}, qb = {qb[at]:g}",
                         fix="pass nested=False for a ratio of different sales")
+    Multiplier.of(share, spread, spread_law)  # checks the three
     if share == 1 or value == 0 or (nested and value >= 1):
         return RatioLaw(value, PointLaw(value), 0.0)
     if nested and value > 0.5:
-        return _mirror(ratio_realised(b - a, b, np.maximum(qb - qa, 0), qb, share, spread, nested=True, spread_law=spread_law))
+        rest = np.maximum(b - a, 0), b, np.maximum(qb - qa, 0), qb
+        return _mirror(ratio_realised(*rest, share, spread, nested=True, spread_law=spread_law))
 
     def form(r: float) -> tuple[np.ndarray, np.ndarray]:
         q = (1 - r) ** 2 * qa + r**2 * np.maximum(qb - qa, 0) if nested else qa + r**2 * qb
@@ -167,8 +172,11 @@ def ratio_realised(
     deviation = math.sqrt(sum(moments.realised_parts(*form(value), share, spread))) / (float(b.sum()) / share)
     if deviation == 0:
         return RatioLaw(value, PointLaw(value), 0.0)
-    law = _tabulate(lambda r: realised(*form(r), share, spread, spread_law=spread_law).cdf(0.0), value, deviation, nested)
-    return RatioLaw(value, law, 0.0)
+
+    def probability(r: float) -> float:
+        return realised(*form(r), share, spread, spread_law=spread_law).cdf(0.0)
+
+    return RatioLaw(value, _tabulate(probability, value, deviation, nested), 0.0)
 
 
 def _value(a: np.ndarray, b: np.ndarray) -> float:
@@ -179,8 +187,9 @@ def _value(a: np.ndarray, b: np.ndarray) -> float:
     return float(a.sum() / b.sum())
 
 
-def _given(probability: float, empty: float) -> float:
-    return max(0.0, (probability - empty) / (1 - empty))
+def _none(x: np.ndarray, empty: float) -> float:
+    """Probability that no vendor of a group is drawn although one of B is."""
+    return max(0.0, (math.exp(-float(np.count_nonzero(x))) - empty) / (1 - empty))
 
 
 def _mirror(ratio: RatioLaw) -> RatioLaw:

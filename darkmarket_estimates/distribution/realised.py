@@ -18,7 +18,7 @@ from darkmarket_estimates.distribution.law import Law, Mixture, PointLaw, Scaled
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.errors import AssumptionError, DataError
 
-_ANCHORS = np.array([-2.4, -1.2, 0.0, 1.2, 2.4])  # normal scores of the mean share at which laws are computed
+_ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
 
 
 def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "default") -> Law:
@@ -66,7 +66,7 @@ def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "
     --------
     >>> law = realised([300.0, 200.0, 50.0], [9000.0, 4000.0, 500.0], 0.5, 0.1)
     >>> law.mean, law.quantile([0.025, 0.975]).round(0)
-    (1100.0, array([ 841., 1637.]))
+    (1100.0, array([ 760., 1640.]))
     """
     multiplier = Multiplier.of(share, spread, spread_law)
     y, q = _pairs(y, q)
@@ -98,8 +98,8 @@ def realised_uncertain_share(
     Returns
     -------
     Mixture
-        Of the laws at five anchors. A node between two anchors has a mixture of their laws, each scaled to the node's
-        own mean: the shape of the law changes slowly with the share, its scale does not.
+        Of the laws at five to nine anchors. A node between two anchors has a mixture of their laws, each scaled to the
+        node's own mean: the shape of the law changes slowly with the share, its scale does not.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def realised_uncertain_share(
     >>> from darkmarket_estimates.distribution.factors import nodes
     >>> law = realised_uncertain_share([300.0, 200.0], [9000.0, 4000.0], *nodes(scipy.stats.beta(200, 200)), 24.0)
     >>> law.quantile([0.025, 0.975]).round(0)
-    array([ 747., 1600.])
+    array([ 662., 1554.])
     """
     m, w = checks.float_array(mean_nodes, "mean_nodes"), checks.float_array(weights, "weights", low=0)
     checks.same_length(mean_nodes=m, weights=w)
@@ -115,23 +115,27 @@ def realised_uncertain_share(
         raise AssumptionError("the mean review share has an impossible value", expected="nodes in (0, 1]",
                               got=repr(float(m.min() if m.min() <= 0 else m.max())) if len(m) else "none")
     if not size_s > 0:
-        raise AssumptionError("size_s is out of range", expected="a number > 0, or inf for no spread", got=repr(size_s))
+        raise AssumptionError("size_s is out of range", expected="a number > 0, or inf for no spread",
+                              got=repr(size_s))
     y, q = _pairs(y, q)
     order = np.argsort(m)
     m, w = m[order], w[order] / w.sum()
     if not len(y):
-        return Mixture([PointLaw(0.0)], [1.0])
-    anchors = np.unique(np.interp(special.ndtr(_ANCHORS), np.cumsum(w) - w / 2, m))
-    vendors = arrange(y, q, Multiplier.of_size(min(float(w @ m), 1 - 1e-9), size_s, spread_law))
-    laws, masses = [], []
+        return Mixture([PointLaw(0.0)], np.ones(1))
+    centre = float(w @ m)
+    n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * centre**2)]
+    anchors = np.unique(np.interp(special.ndtr(np.linspace(-2.4, 2.4, n_anchors)), np.cumsum(w) - w / 2, m))
+    vendors = arrange(y, q, Multiplier.of_size(min(centre, 1 - 1e-9), size_s, spread_law))
+    laws = []
+    masses = np.zeros(len(anchors))
     for i, anchor in enumerate(anchors):
         hat = w * np.interp(m, anchors, np.eye(len(anchors))[i])
         near = hat > 0
         multiplier = Multiplier.of_size(float(anchor), size_s, spread_law)
         law = PointLaw(float(y.sum())) if multiplier.known else total_law(vendors, multiplier)
-        masses.append(float(hat.sum()))
-        laws.append(ScaledMixture(law, anchor / m[near], hat[near] / masses[-1]))
-    return Mixture(laws, np.array(masses))
+        masses[i] = hat.sum()
+        laws.append(ScaledMixture(law, anchor / m[near], hat[near] / masses[i]))
+    return Mixture(laws, masses)
 
 
 def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +145,8 @@ def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
     if lone.any():
         at = int(np.flatnonzero(lone)[0])
         raise DataError("a vendor has value but no sum of squares", where=f"entry {at}",
-                        expected="q = sum of price^2 x reviews > 0 wherever y differs from 0", got=f"y = {y[at]:g}, q = 0")
+                        expected="q = sum of price^2 x reviews > 0 wherever y differs from 0",
+                        got=f"y = {y[at]:g}, q = 0")
     keep = q > 0
     return y[keep], q[keep]
 

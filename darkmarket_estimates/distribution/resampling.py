@@ -24,7 +24,7 @@ MAX_BYTES = 2**26
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64: every input bit flips every output bit with probability near 1/2."""
+    """Finalise as SplitMix64: every input bit flips every output bit with probability near 1/2."""
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
     return z ^ (z >> np.uint64(31))
@@ -49,9 +49,10 @@ def uniforms(keys: Any, replicates: Any, seed: int) -> np.ndarray:
     if key.dtype.kind not in "ui" or key.ndim != 1:
         raise DataError("keys are not whole numbers", expected="a 1-dimensional array of uint64, as made by key_of",
                         got=f"{key.dtype} of shape {key.shape}")
-    numbers = np.arange(checks.integer(replicates, "replicates", low=0)) if np.ndim(replicates) == 0 else np.asarray(replicates)
+    if np.ndim(replicates) == 0:
+        replicates = np.arange(checks.integer(replicates, "replicates", low=0))
     start = np.array([checks.integer(seed, "seed", low=0, high=2**64 - 1)], dtype=np.uint64)
-    row = _mix(_mix(start + _GOLDEN) + numbers.astype(np.uint64) * _GOLDEN)
+    row = _mix(_mix(start + _GOLDEN) + np.asarray(replicates).astype(np.uint64) * _GOLDEN)
     # Two rounds after the key enters: one leaves keys that differ in few bits related within a replicate.
     z = _mix(_mix(_mix(key.astype(np.uint64) + _GOLDEN) ^ row[:, None]) + _GOLDEN)
     return (z >> np.uint64(11)) * _BITS
@@ -138,7 +139,7 @@ def bootstrap(
         block = np.arange(start, min(start + rows, n_resamples))
         part = np.asarray(statistic(poisson_weights(keys, block, seed)))
         if part.shape[:1] != block.shape:
-            raise DataError("the statistic does not return one value a row of weights", expected=f"first dimension {len(block)}",
-                            got=f"shape {part.shape}")
+            raise DataError("the statistic does not return one value a row of weights",
+                            expected=f"first dimension {len(block)}", got=f"shape {part.shape}")
         parts.append(part)
     return np.concatenate(parts)

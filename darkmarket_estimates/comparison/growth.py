@@ -1,0 +1,180 @@
+"""One total over another: vendors present in both are joined, assumptions stated alike cancel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from darkmarket_estimates.comparison.result import METHODS, Ratio, kind_of, over_ends
+from darkmarket_estimates.distribution.factors import common_factor
+from darkmarket_estimates.distribution.law import Law, PointLaw, ScaledMixture
+from darkmarket_estimates.distribution.moments import effective_number
+from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
+from darkmarket_estimates.distribution.relative import Relative
+from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.factors import REVIEW_SHARE, Factor
+from darkmarket_estimates.inference import Configuration, Model
+from darkmarket_estimates.totals import VENDOR
+
+
+def ratio_of_totals(
+    first: Model, second: Model, *, scales: tuple[float, float], confidence_level: float, units: tuple[str, str],
+    between_group_cv: float | None = None,
+) -> Ratio:
+    """Ratio of two totals; see `Estimate.ratio`."""
+    for what in ("estimand", "measure", "interval", "spread_law"):
+        if getattr(first, what) != getattr(second, what):
+            raise DataError(f"the two estimates differ in {what}", expected=repr(getattr(first, what)),
+                            got=repr(getattr(second, what)), fix="compute both alike, then compare")
+    if units[0] != units[1] or first.currency != second.currency:
+        raise DataError("the two estimates are not in one unit", expected=f"{first.currency} a {units[0]}",
+                        got=f"{second.currency} a {units[1]}", fix='.per("day") of both, in one currency')
+    cells = np.arange(first.totals.n_cells), np.arange(second.totals.n_cells)
+    ours, theirs, stated_once = _uncancelled(first, second)
+    flags = list(_ratio_flags(first, second, stated_once, units[0], between_group_cv))
+    if not first.y.sum() or not second.y.sum():
+        raise NotIdentifiedError("a ratio to or of nothing is undefined", got="a total of 0", expected="both above 0")
+    title = "ratio of " + ("turnover" if first.measure == "money" else "orders")
+    factor = scales[0] / scales[1]
+    models = (first, second)
+    if any(f.is_range for f in (*ours, *theirs)):
+        ends = [[m.value(c, end) for end in ("low", "high")] for m, c in zip(models, cells, strict=True)]
+        cancelled = _range_width(first, ours)
+        low = factor * ends[0][0] / ends[1][1] * cancelled
+        high = factor * ends[0][1] / ends[1][0] / cancelled
+        return Ratio(title, False, math.nan, (low, high), None, "bounds", tuple(flags), confidence_level)
+    at = tuple(m.configuration("middle") for m in models)
+    totals = [float(m.y @ m.multiplier(c, a)) for m, c, a in zip(models, cells, at, strict=True)]
+    value = factor * totals[0] / totals[1]
+    law: Law | None = None
+    empty = 0.0
+    if first.interval != "none" and first.has_share and second.has_share:
+        inner, empty = over_ends(first, lambda one: _ratio_law(
+            models, cells, (one, _same_ends(first, second, one)), stated_once))
+        relative = [Relative(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
+        relative += [Relative(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
+        law = common_factor(inner, *relative) if inner.variance > 0 or relative else inner
+        if between_group_cv:
+            law = common_factor(law, stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))))
+        if factor != 1:
+            law = ScaledMixture(law, np.array([factor]), np.array([1.0]))
+    kind = kind_of(first, law, [*ours, *theirs], between_group_cv)
+    return Ratio(title, False, value, None, law, kind, tuple(flags), confidence_level, empty)
+
+
+def _uncancelled(first: Model, second: Model) -> tuple[list[Factor], list[Factor], bool]:
+    """Factors of each side that the other does not share, and whether the review share is one statement for both."""
+    for f in (*first.factors, *second.factors):
+        if f.cells is not None:
+            raise NotSupportedError("a ratio of estimates with assumptions by group is not available", got=f.title,
+                                    fix="compare the groups one by one: est.group(...).ratio(other.group(...))")
+    theirs = list(second.factors)
+    ours = []
+    one_share = not first.shares and not second.shares
+    for f in first.factors:
+        twin = next((g for g in theirs if same_assumption(f, g)), None)
+        if twin is None:
+            ours.append(f)
+        else:
+            theirs.remove(twin)
+            one_share |= f.name == REVIEW_SHARE
+    return ours, theirs, one_share
+
+
+def same_assumption(a: Factor, b: Factor) -> bool:
+    """Whether two factors are one statement about one quantity."""
+    if a.name != b.name:
+        return False
+    if a.rate is not None and b.rate is not None:
+        return a.rate is b.rate or a.rate == b.rate or (a.rate.mean_spec is a.rate.mean and _same_law(a.spec, b.spec)
+                                                        and a.rate.between_vendor_sd == b.rate.between_vendor_sd)
+    return _same_law(a.spec, b.spec)
+
+
+def _same_law(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if hasattr(a, "dist") and hasattr(b, "dist"):  # frozen scipy distributions compare by identity
+        return (a.dist.name, a.args, a.kwds) == (b.dist.name, b.args, b.kwds)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _same_ends(first: Model, second: Model, at: Configuration) -> Configuration:
+    """The second model's factors, those that it shares with the first at the first's values."""
+    own = second.configuration("middle")
+    for i, f in enumerate(first.factors):
+        own |= {j: at[i] for j, g in enumerate(second.factors) if same_assumption(f, g)}
+    return own
+
+
+def _range_width(model: Model, uncancelled: Sequence[Factor]) -> float:
+    """How far apart the ends of the Ranges that cancel are, so that they do not widen the ratio."""
+    width = 1.0
+    for f in model.factors:
+        if f.is_range and f not in uncancelled:
+            width *= (f.at("high") / f.at("low")) ** f.power
+    return width
+
+
+def _ratio_law(
+    models: tuple[Model, Model], cells: tuple[np.ndarray, np.ndarray], at: tuple[Configuration, Configuration],
+    stated_once: bool,
+) -> tuple[Law, float]:
+    """Law of the ratio at central factors, vendors present in both joined."""
+    first, second = models
+    joined = _joined(first, second)
+
+    def spread(model: Model, side: int, values: np.ndarray) -> np.ndarray:
+        return np.bincount(joined[side], weights=values, minlength=int(max(j.max() for j in joined)) + 1)
+
+    m = [model.multiplier(c, a, shares=model.estimand == "expected")
+         for model, c, a in zip(models, cells, at, strict=True)]
+    a, b = (spread(model, side, model.y * m[side]) for side, model in enumerate(models))
+    if first.estimand == "expected":
+        law = ratio_expected(a, b, method=METHODS.get(first.interval, "default"))
+        return law, law.no_denominator
+    if first.totals.header.counted == "sold" and second.totals.header.counted == "sold":
+        return PointLaw(float(a.sum() / b.sum())), 0.0
+    if not stated_once or len(first.shares) != 1:
+        top, bottom = (model.at_centre().law(c) for model, c in zip(models, cells, strict=True))
+        w = (np.arange(513) + 0.5) / 513
+        return ScaledMixture(top, 1 / bottom.quantile(w)[::-1], np.full(513, 1 / 513)), 0.0
+    qa, qb = (spread(model, side, model.q * m[side] ** 2) for side, model in enumerate(models))
+    rate = first.shares[0].rate
+    assert rate is not None
+    rho = at[0][first.factors.index(first.shares[0])]
+    law = ratio_realised(a, b, qa, qb, rho, rate.spread_at(rho), nested=False, spread_law=first.spread_law)
+    return law, law.no_denominator
+
+
+def _joined(first: Model, second: Model) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the cells' vendors in one dictionary."""
+    ids = (first.totals.header.vendor_ids, second.totals.header.vendor_ids)
+    if ids[0] != ids[1]:
+        raise DataError("the vendors of the two tables cannot be matched", expected="vendor ids of one kind",
+                        got=" and ".join(ids), fix="save both with one vendor_key=")
+    a, b = first.totals.keys[VENDOR], second.totals.keys[VENDOR]
+    index = {label: code for code, label in enumerate(sorted({*a.labels, *b.labels}))}
+    return tuple(np.array([index[v] for v in key.labels])[key.codes] for key in (a, b))
+
+
+def _ratio_flags(
+    first: Model, second: Model, stated_once: bool, unit: str, between_group_cv: float | None
+) -> list[str]:
+    flags = []
+    if stated_once and first.shares and between_group_cv is None:
+        flags.append("one review share for both")
+    if first.shares and second.shares and not stated_once and first.estimand == "realised":
+        flags.append("different review shares: vendors of the two totals are taken as unrelated")
+    days = (first.totals.header.days, second.totals.header.days)
+    if unit == "window" and None not in days and days[0] != days[1]:
+        flags.append(f"windows of different length ({days[0]:g} and {days[1]:g} days): totals, not rates, are compared")
+    for model in (first, second):
+        n = effective_number(model.by_vendor(np.arange(model.totals.n_cells), model.y))
+        if model.estimand == "expected" and n < 30:
+            flags.append(f"indicative: effectively {n:.1f} vendors on one side")
+    return flags

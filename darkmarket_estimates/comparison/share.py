@@ -1,0 +1,172 @@
+"""The share of a group: numerator and denominator move together, vendor by vendor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from darkmarket_estimates import _render
+from darkmarket_estimates._checks import number
+from darkmarket_estimates.comparison.result import METHODS, Ratio, kind_of, over_ends
+from darkmarket_estimates.distribution.factors import sobol
+from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
+from darkmarket_estimates.distribution.moments import effective_number
+from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
+from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.factors import REVIEW_SHARE, Factor
+from darkmarket_estimates.inference import Configuration, Model
+
+#: Points over factors that differ between groups.
+POINTS = 512
+
+
+def share_of_group(
+    model: Model, label: Any, of: str, *, confidence_level: float, between_group_cv: float | None = None
+) -> Ratio:
+    """Share of a group in the total; see `Estimate.share`."""
+    key = model.totals.require_key(of)
+    text = str(label)
+    if text not in key.labels or not (key.codes == key.labels.index(text)).any():
+        known = [key.labels[c] for c in np.unique(key.codes)]
+        raise DataError(f"{of!r} has no group {text!r}", expected="one of " + _render.listed([*map(repr, known)], 12),
+                        got=repr(label), fix="spell the group as the table does")
+    inside = key.codes == key.labels.index(text)
+    everything = np.arange(model.totals.n_cells)
+    return _share_of(model, inside, everything, title=f"{_render.shown(text)} in {model.estimand} "
+                     f"{'turnover' if model.measure == 'money' else 'orders'}", level=confidence_level,
+                     between_group_cv=between_group_cv)
+
+
+def _share_of(
+    model: Model, inside: np.ndarray, cells: np.ndarray, *, title: str, level: float, between_group_cv: float | None
+) -> Ratio:
+    """Factors on every cell cancel; the others are mixed in, or give bounds."""
+    if between_group_cv is not None:
+        number(between_group_cv, "between_group_cv", low=0)
+    model = replace(model, factors=tuple(f for f in model.factors if f.cells is not None or f.name == REVIEW_SHARE))
+    split = {i: f for i, f in enumerate(model.factors) if f.cells is not None}
+    flags = []
+    if model.shares and not any(f.name == REVIEW_SHARE for f in split.values()) and between_group_cv is None:
+        flags.append("one review share for all groups")
+    part = model.by_vendor(cells[inside], model.y[cells[inside]])
+    if effective_number(part) < 30 and model.estimand == "expected":
+        flags.append(f"indicative: the group has effectively {effective_number(part):.1f} vendors")
+    a, b = float(model.y[cells[inside]].sum()), float(model.y[cells].sum())
+    if b == 0:
+        raise NotIdentifiedError("a share of nothing is undefined", expected="a total above 0", got="0")
+    if any(f.is_range for f in split.values()):
+        return Ratio(title, True, math.nan, _range_bounds(model, inside, cells, split), None, "bounds", tuple(flags), level)
+    value = _value_at(model, inside, cells, model.configuration("middle"))
+    law: Law | None = None
+    empty = 0.0
+    if model.interval != "none" and model.has_share and 0 < a < b:
+        law, empty = over_ends(model, lambda at: _share_law(model, inside, cells, at))
+        shifts = _odds_shifts(model, inside, cells, {i: f for i, f in split.items() if f.is_uncertain})
+        if between_group_cv:
+            shifts = (shifts[:, None] + _normal_shifts(between_group_cv)).ravel()
+        if len(shifts) > 1 and law.variance > 0:
+            law = odds_mixture(law, shifts)
+    return Ratio(title, True, value, None, law, kind_of(model, law, split.values(), between_group_cv), tuple(flags), level,
+                 empty)
+
+
+def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configuration) -> tuple[Law, float]:
+    """Law of the share at fixed factors, and the probability of an empty total."""
+    if model.estimand == "expected":
+        x = model.y[cells] * model.multiplier(cells, at)
+        law = ratio_expected(model.by_vendor(cells, x * inside), model.by_vendor(cells, x),
+                             method=METHODS.get(model.interval, "default"))
+        return law, law.no_denominator
+    if model.totals.header.counted == "sold":
+        x = model.y[cells] * model.multiplier(cells, at)
+        return PointLaw(float(x[inside].sum() / x.sum())), 0.0
+    shares = {(at[i], f.rate.spread_at(at[i])) for i, f in enumerate(model.factors)  # type: ignore[union-attr]
+              if f.name == REVIEW_SHARE and f.share_of(cells).any()}
+    if len(shares) > 1:
+        raise NotSupportedError("the realised share of groups with different review shares has no law here",
+                                got=f"{len(shares)} review shares", fix='estimand="expected", or one review share')
+    (rho, spread), = shares
+    m = model.multiplier(cells, at, shares=False)
+    y, q = model.y[cells] * m, model.q[cells] * m**2
+    law = ratio_realised(model.by_vendor(cells, y * inside), model.by_vendor(cells, y), model.by_vendor(cells, q * inside),
+                         model.by_vendor(cells, q), rho, spread, nested=True, spread_law=model.spread_law)
+    return law, law.no_denominator
+
+
+def _value_at(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configuration) -> float:
+    """The share itself at given factors."""
+    x = model.y[cells] * model.multiplier(cells, at)
+    return float(x[inside].sum() / x.sum())
+
+
+def _odds_shifts(
+    model: Model, inside: np.ndarray, cells: np.ndarray, uncertain: Mapping[int, Factor]
+) -> np.ndarray:
+    """How far the log odds of the share lie from the central ones, at points over factors that differ by group."""
+    at = model.configuration("middle")
+    if not uncertain:
+        return np.zeros(1)
+    values = np.array([
+        _value_at(model, inside, cells,
+                  {**at, **{i: float(f.spec.ppf(p)) for (i, f), p in zip(uncertain.items(), row, strict=True)}})  # type: ignore[union-attr]
+        for row in sobol(len(uncertain), POINTS)
+    ])
+    centre = _value_at(model, inside, cells, at)
+    return special.logit(values) - special.logit(centre)
+
+
+def _normal_shifts(cv: float) -> np.ndarray:
+    """Shifts of the log odds when the group and the rest each have a log-normal factor with this variation."""
+    spread = math.sqrt(2 * math.log1p(cv**2))
+    return spread * special.ndtri((np.arange(64) + 0.5) / 64)
+
+
+def _range_bounds(
+    model: Model, inside: np.ndarray, cells: np.ndarray, split: Mapping[int, Factor]
+) -> tuple[float, float]:
+    r"""Smallest and largest share over factors that each move within a range.
+
+    For factors :math:`m_k` of disjoint parts the share is linear-fractional, so its extremes lie at ends of the ranges:
+    :math:`\max_m \sum a_k m_k / \sum b_k m_k` by the fixed-point iteration of Dinkelbach, *Management Science* 13 (1967).
+    """
+    columns = {f.group[0] for f in split.values() if f.is_range and f.group}
+    if len(columns) > 1:
+        raise NotSupportedError("ranges over groups of two columns at once", got=" and ".join(sorted(columns)),
+                                fix="state the ranges over one column, or compare the scenarios one by one")
+    low = model.multiplier(cells, model.configuration("low"))
+    high = model.multiplier(cells, model.configuration("high"))
+    column = model.totals.keys[columns.pop()].codes[cells]
+    y = model.y[cells]
+    n = int(column.max()) + 1
+    # per group: money in the numerator and the denominator at each end of its range
+    a = np.array([np.bincount(column, y * m * inside, n) for m in (low, high)])
+    b = np.array([np.bincount(column, y * m, n) for m in (low, high)])
+    ends = []
+    for sign in (-1, 1):
+        ratio = float(a[0].sum() / b[0].sum())
+        for _ in range(100):
+            gain = sign * (a - ratio * b)
+            best = np.argmax(gain, axis=0)
+            new = float(a[best, np.arange(n)].sum() / b[best, np.arange(n)].sum())
+            if new == ratio:
+                break
+            ratio = new
+        ends.append(ratio)
+    return ends[0], ends[1]
+
+
+def odds_mixture(law: Law, shifts: np.ndarray) -> GridLaw:
+    """Law of a share whose odds are multiplied by a factor of their own.
+
+    The shape is that of `law`, the place is averaged over equally likely shifts of the log odds.
+    """
+    tails = np.array([1e-6, 1 - 1e-6])
+    low, high = special.logit(np.clip(law.quantile(tails), 1e-12, 1 - 1e-12))
+    points = np.linspace(low + shifts.min(), high + shifts.max(), 1025)
+    cumulative = sum((law.cdf(special.expit(points - shift)) for shift in shifts), np.zeros_like(points)) / len(shifts)
+    return GridLaw.tabulated(special.expit(points), cumulative)

@@ -1,0 +1,199 @@
+"""Laws made of laws: shifted, mixed, multiplied by a common factor, and the hull of two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from darkmarket_estimates import _checks as checks
+from darkmarket_estimates.distribution.base import BaseLaw, Law, invert
+from darkmarket_estimates.errors import AssumptionError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifted(BaseLaw):
+    """The law of T + by.
+
+    Examples
+    --------
+    >>> from darkmarket_estimates.distribution.law import PointLaw
+    >>> Shifted(PointLaw(2.0), 5.0).quantile(0.5)
+    7.0
+    """
+
+    law: Law
+    by: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of the law plus the shift."""
+        return self.law.mean + self.by
+
+    @property
+    def variance(self) -> float:
+        """Variance of the law."""
+        return self.law.variance
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        return self.law.cdf(x - self.by)
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        return self.law.quantile(p) + self.by
+
+
+def _weights(weights: Any, n: int) -> np.ndarray:
+    """Weights of n parts, >= 0 and adding up to 1."""
+    array = checks.float_array(weights, "weights", low=0)
+    if len(array) != n or not math.isclose(array.sum(), 1, rel_tol=1e-6):
+        raise AssumptionError("weights do not fit", expected=f"{n} numbers >= 0 with sum 1",
+                              got=f"{len(array)} numbers with sum {array.sum():g}")
+    return array / array.sum()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture(BaseLaw):
+    """P(T <= q) = sum of weight x P(T_i <= q): the law when it is itself uncertain which law holds.
+
+    Examples
+    --------
+    >>> from darkmarket_estimates.distribution.law import NormalLaw
+    >>> Mixture([NormalLaw(0.0, 1.0), NormalLaw(4.0, 1.0)], [0.5, 0.5]).mean
+    2.0
+    """
+
+    laws: Sequence[Law]
+    weights: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "laws", tuple(self.laws))
+        object.__setattr__(self, "weights", _weights(self.weights, len(self.laws)))
+
+    @property
+    def mean(self) -> float:
+        """Weighted mean of the means."""
+        return float(self.weights @ [law.mean for law in self.laws])
+
+    @property
+    def variance(self) -> float:
+        """Mean of the variances plus variance of the means."""
+        off = np.array([law.mean for law in self.laws]) - self.mean
+        return float(self.weights @ (np.array([law.variance for law in self.laws]) + off**2))
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        return sum((w * law.cdf(x) for w, law in zip(self.weights, self.laws, strict=True)), np.zeros(x.shape))
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        each = np.array([law.quantile(p) for w, law in zip(self.weights, self.laws, strict=True) if w > 0])
+        return _between(self._cdf, p, each.min(axis=0), each.max(axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaledMixture(BaseLaw):
+    """Law of T x M for a common factor M with these nodes: P(T M <= q) = sum of weight x F(q / factor).
+
+    The law must be wider than the steps between the nodes, else their steps show:
+    `darkmarket_estimates.distribution.factors.common_factor` chooses the nodes so.
+
+    Examples
+    --------
+    >>> from darkmarket_estimates.distribution.law import PointLaw
+    >>> ScaledMixture(PointLaw(10.0), [0.5, 1.5], [0.5, 0.5]).quantile([0.25, 0.75])
+    array([ 5., 15.])
+    """
+
+    law: Law
+    factors: np.ndarray
+    weights: np.ndarray
+
+    def __post_init__(self) -> None:
+        factors = checks.float_array(self.factors, "factors")
+        if len(factors) == 0 or factors.min() <= 0:
+            raise AssumptionError("a common factor must be positive", expected="numbers > 0",
+                                  got=repr(float(factors.min())) if len(factors) else "none")
+        object.__setattr__(self, "factors", factors)
+        object.__setattr__(self, "weights", _weights(self.weights, len(factors)))
+
+    @property
+    def mean(self) -> float:
+        """Product of the means."""
+        return self.law.mean * float(self.weights @ self.factors)
+
+    @property
+    def variance(self) -> float:
+        """E[T^2] E[M^2] - (E T E M)^2, written without cancellation."""
+        centre = float(self.weights @ self.factors)
+        spread = float(self.weights @ (self.factors - centre) ** 2)
+        return self.law.variance * (centre**2 + spread) + self.law.mean**2 * spread
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        out = np.empty(x.shape)
+        chunk = max(1, 1_000_000 // len(self.factors))
+        for start in range(0, len(x), chunk):
+            part = x[start : start + chunk]
+            out[start : start + chunk] = self.law.cdf(part[:, None] / self.factors) @ self.weights
+        return out
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        used = self.factors[self.weights > 0]
+        ends = np.outer([used.min(), used.max()], self.law.quantile(p))
+        return _between(self._cdf, p, ends.min(axis=0), ends.max(axis=0))
+
+
+def _between(
+    cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Quantiles between brackets; infinite ends (p = 0 or 1 of an unbounded law) are their own answer."""
+    out = np.where(p < 0.5, low, high)
+    inner = (p > 0) & (p < 1) & np.isfinite(low) & np.isfinite(high)
+    if inner.any():
+        # One step outwards, because the parts' own quantiles are rounded.
+        slack = 1e-12 * np.maximum(np.abs(low[inner]), np.abs(high[inner]))
+        out[inner] = invert(cdf, p[inner], low[inner] - slack, high[inner] + slack)
+    order = np.argsort(p)  # at a jump the last digits of two levels may cross: levels nest
+    out[order] = np.maximum.accumulate(out[order])
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hull(BaseLaw):
+    """The wider of two laws at every level: lowest low end, highest high end.
+
+    Between the two medians the distribution function is 1/2; the median is their mean. The hull describes
+    intervals, so its mean and variance are those of the wider of the two laws.
+
+    Examples
+    --------
+    >>> from darkmarket_estimates.distribution.law import NormalLaw
+    >>> hull = Hull(NormalLaw(10.0, 1.0), NormalLaw(11.0, 1.0))
+    >>> hull.quantile([0.025, 0.5, 0.975]).round(2), hull.cdf(10.5)
+    (array([ 8.04, 10.5 , 12.96]), 0.5)
+    """
+
+    law_a: Law
+    law_b: Law
+
+    @property
+    def _wider(self) -> Law:
+        return max(self.law_a, self.law_b, key=lambda law: law.variance)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the wider law."""
+        return self._wider.mean
+
+    @property
+    def variance(self) -> float:
+        """Variance of the wider law."""
+        return self._wider.variance
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        a, b = self.law_a.cdf(x), self.law_b.cdf(x)
+        return np.where((a < 0.5) & (b < 0.5), np.maximum(a, b), np.where((a > 0.5) & (b > 0.5), np.minimum(a, b), 0.5))
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        a, b = self.law_a.quantile(p), self.law_b.quantile(p)
+        return np.where(p < 0.5, np.minimum(a, b), np.where(p > 0.5, np.maximum(a, b), (a + b) / 2))

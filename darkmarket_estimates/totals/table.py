@@ -1,0 +1,237 @@
+"""Totals: the sufficient statistics of a listing table. Small, mergeable, and ignorant of where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from darkmarket_estimates._checks import float_array, same_length
+from darkmarket_estimates.audit import Audit
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
+from darkmarket_estimates.totals.cells import BAND, VENDOR, WITHIN, Key, collect, concatenate
+from darkmarket_estimates.totals.header import Header
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """Sums by group and vendor, what they are sums of, and what happened before.
+
+    Made by `Listings.totals`, by `Totals.from_cells`, by adding parts, or by `Totals.load`.
+
+    Attributes
+    ----------
+    header : Header
+    keys : mapping of name to Key
+        Group columns in the order of ``header.by``, then price band and captures where asked for, then "vendor".
+    columns : mapping of name to array of shape (n_cells,)
+        See `COLUMNS`; only cells that occur.
+    audit : Audit
+    """
+
+    header: Header
+    keys: Mapping[str, Key]
+    columns: Mapping[str, np.ndarray]
+    audit: Audit = field(default_factory=Audit)
+
+    @classmethod
+    def from_cells(
+        cls,
+        *,
+        vendor: Sequence[Any],
+        value: Any,
+        reviews: Any,
+        price_sq_reviews: Any = None,
+        groups: Mapping[str, Sequence[Any]] | None = None,
+        currency: str,
+        n_listings: Any = None,
+        **header: Any,
+    ) -> Totals:
+        """Totals by hand, one entry a cell.
+
+        Parameters
+        ----------
+        vendor : sequence of shape (n_cells,)
+            Vendor of each cell.
+        value, reviews : array_like of shape (n_cells,)
+            Sum of price x reviews, and reviews.
+        price_sq_reviews : array_like of shape (n_cells,), optional
+            Sum of price^2 x reviews; by default as if every cell had one price.
+        groups : mapping of name to sequence of shape (n_cells,), optional
+        currency : str
+        n_listings : array_like of shape (n_cells,), optional
+            1 by default. Single listings are not known here, so none can be suspected of a holding price.
+        **header
+            Further fields of `Header`.
+
+        Raises
+        ------
+        DataError
+            Lengths differ; negative or non-finite sums; money without reviews.
+
+        Examples
+        --------
+        >>> totals = Totals.from_cells(vendor=["a", "b"], value=[100.0, 50.0], reviews=[4, 1], currency="USD")
+        >>> totals.n_vendors, totals.sum("value")
+        (2, 150.0)
+        """
+        y, r = float_array(value, "value", low=0), float_array(reviews, "reviews", low=0)
+        same_length(value=y, reviews=r, vendor=np.empty(len(vendor)))
+        if ((y > 0) & (r == 0)).any():
+            at = int(np.argmax((y > 0) & (r == 0)))
+            raise DataError("a cell has money without reviews", where=f"entry {at}", expected="reviews > 0",
+                            got=f"value {y[at]:g}, reviews 0")
+        one_price = np.divide(y * y, r, out=np.zeros_like(y), where=r > 0)
+        q = one_price if price_sq_reviews is None else float_array(price_sq_reviews, "price_sq_reviews", low=0)
+        n = np.ones_like(y) if n_listings is None else float_array(n_listings, "n_listings", low=0)
+        keys = {name: Key.encode(labels) for name, labels in (groups or {}).items()}
+        keys[VENDOR] = Key.encode(vendor)
+        same_length(value=y, price_sq_reviews=q, n_listings=n, **{k: v.codes for k, v in keys.items()})
+        columns = {"n_listings": n, "reviews": r, "value": y, "price_sq_reviews": q, "rate_sq_reviews": r,
+                   "listing_value_sq": y * y, "max_listing_value": np.zeros_like(y)}
+        return cls(Header(currency=currency, by=tuple(groups or ()), **header), *collect(keys, columns))
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Every key but the vendor."""
+        return tuple(name for name in self.keys if name != VENDOR)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.columns["value"])
+
+    @property
+    def n_vendors(self) -> int:
+        """Number of vendors with a row in the table, with or without reviews."""
+        return len(np.unique(self.keys[VENDOR].codes))
+
+    def sum(self, column: str) -> float:
+        """Sum of a column over all cells."""
+        return float(self.columns[column].sum())
+
+    def require_key(self, column: str) -> Key:
+        """Return a group key, else raise `NotIdentifiedError` with the call that makes it."""
+        if column not in self.by:
+            asked = ", ".join(repr(c) for c in (*self.header.by, column))
+            raise NotIdentifiedError(f"the totals are not grouped by {column!r}", got=f"by={list(self.by)}",
+                                     fix=f"listings.totals(by=[{asked}])")
+        return self.keys[column]
+
+    def to_frame(self, *, vendors: bool = False, names: bool = False) -> pd.DataFrame:
+        """One row a group, or a group and vendor.
+
+        Parameters
+        ----------
+        vendors : bool
+            One row a cell. Vendors are shown as ranks by value ("vendor 1") unless `names`.
+        names : bool
+            Show vendor labels as they are in the table: pseudonyms of people.
+        """
+        import pandas as pd
+
+        by = {name: self.keys[name] for name in self.by}
+        if not vendors:
+            keys, columns = collect(by, self.columns)
+            return pd.DataFrame({**{name: key.take() for name, key in keys.items()}, **columns})
+        key = self.keys[VENDOR]
+        if names:
+            shown = [label.replace(WITHIN, " / ") for label in key.take()]
+        else:
+            worth = np.bincount(key.codes, weights=self.columns["value"], minlength=len(key.labels))
+            rank = np.empty(len(worth), dtype=np.int64)
+            rank[np.argsort(-worth, kind="stable")] = np.arange(1, len(worth) + 1)
+            shown = [f"vendor {r}" for r in rank[key.codes]]
+        return pd.DataFrame({**{name: key.take() for name, key in by.items()}, VENDOR: shown, **self.columns})
+
+    def __repr__(self) -> str:
+        h = self.header
+        window = f", {h.window[0]} to {h.window[1]}" if h.window else ""
+        return (f"Totals({h.currency} {self.sum('value'):,.0f}{' a day' if h.per_day else ''} from "
+                f"{self.sum('reviews'):,.10g} {h.counted} of {self.n_vendors:,} vendors"
+                f"{', by ' + ', '.join(self.by) if self.by else ''}{window})")
+
+    # -- merging ----------------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Totals) -> Totals:
+        """Merge two parts of one table.
+
+        The parts must have been treated alike and must not share a listing (partition by listing).
+
+        Raises
+        ------
+        DataError
+            A field of the header differs; named.
+        """
+        if not isinstance(other, Totals):
+            return NotImplemented
+        for f in fields(Header):
+            ours, theirs = getattr(self.header, f.name), getattr(other.header, f.name)
+            if f.name not in ("markets", "flags") and ours != theirs:
+                raise DataError("these totals cannot be added", where=f"header field {f.name!r}", expected=repr(ours),
+                                got=repr(theirs), fix="treat every part alike, then add")
+        if self.header.vendor_ids.startswith("anonymous") and self is not other:
+            raise DataError("the vendors of anonymous totals cannot be told apart across files",
+                            where="header field 'vendor_ids'", fix="save the parts with one vendor_key=")
+        keys = {name: concatenate(self.keys[name], other.keys[name], ordered=name == BAND) for name in self.keys}
+        columns = {name: np.concatenate([self.columns[name], other.columns[name]]) for name in self.columns}
+        header = replace(self.header, markets=tuple(sorted({*self.header.markets, *other.header.markets})),
+                         flags=tuple(dict.fromkeys((*self.header.flags, *other.header.flags))))
+        return Totals(header, *collect(keys, columns), self.audit.merge(other.audit))
+
+    # -- saving -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, vendor_key: str | None = None, vendor_names: bool = False) -> None:
+        """Write to one Parquet file, header and audit included.
+
+        Vendor names are pseudonyms of people and are not written unless asked for.
+
+        Parameters
+        ----------
+        path : path
+        vendor_key : str, optional
+            A secret of yours: vendors are written as keyed hashes (HMAC-SHA256), the same in every file that is saved
+            with that key, so that such files can be added and compared.
+        vendor_names : bool
+            Write the labels as they are. Without a key and without this, vendors get random ids of this file alone.
+        """
+        from darkmarket_estimates.totals.file import write
+
+        if vendor_key is not None and vendor_names:
+            raise DataError("vendor_key and vendor_names exclude each other")
+        write(self if vendor_names else self.anonymised(vendor_key), Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Totals:
+        """Read what `save` wrote."""
+        from darkmarket_estimates.totals.file import read
+
+        return read(Path(path))
+
+    def anonymised(self, vendor_key: str | None = None) -> Totals:
+        """Return the same totals with hashed vendors (see `save`)."""
+        key = self.keys[VENDOR]
+        if vendor_key is None:
+            token = secrets.token_hex(8)
+            order = np.random.default_rng(secrets.randbits(128)).permutation(len(key.labels))
+            width = max(1, math.ceil(math.log10(len(order) + 1)))
+            labels, ids = [f"v{i:0{width}d}" for i in order], f"anonymous:{token}"
+        else:
+            secret = vendor_key.encode()
+            labels = [hmac.new(secret, v.encode(), hashlib.sha256).hexdigest()[:24] for v in key.labels]
+            ids = f"keyed:{hmac.new(secret, b'fingerprint', hashlib.sha256).hexdigest()[:8]}"
+        ranks = np.argsort(np.argsort(np.asarray(labels))) if labels else np.empty(0, dtype=np.int64)
+        keys = {**self.keys, VENDOR: Key(ranks[key.codes], tuple(sorted(labels)))}
+        return Totals(replace(self.header, vendor_ids=ids), *collect(keys, self.columns), self.audit)
