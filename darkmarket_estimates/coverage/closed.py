@@ -77,7 +77,7 @@ def m0(
         return _ways(n, seen) + total * math.log(total / (t * n)) + (rest * missed(n) / t if rest > 0 else 0.0)
 
     return _result("m0", value, information, seen, log_likelihood, missed, level, {"p": p, "occasions": t},
-                   unequal_scrapes_flag(s))
+                   unequal_scrapes_flag(s.caught, s.frequencies))
 
 
 def mt(
@@ -171,9 +171,11 @@ def zero_truncated_poisson(
     def log_likelihood(n: float) -> float:
         return _ways(n, seen) + total * math.log(total / n)
 
+    flags: tuple[str, ...] = ()
+    if known is not None and known < 30:
+        flags = (f"the Poisson limit is too high for {known} scrapes: use m0",)
     return _result("zero-truncated poisson", value, _odds_seen(-rate) - rate, seen, log_likelihood, missed, level,
-                   {"rate": rate}, () if known is None or known >= 30 else
-                   (f"the Poisson limit is too high for {known} scrapes: use m0", *unequal_scrapes_flag(s)))
+                   {"rate": rate}, (*flags, *unequal_scrapes_flag(s.caught, s.frequencies)))
 
 
 def _margins(histories: Any, caught: Any, distinct: Any, occasions: int | None) -> tuple[np.ndarray, int]:

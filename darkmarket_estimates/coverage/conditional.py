@@ -14,8 +14,7 @@ from darkmarket_estimates._checks import same_length
 from darkmarket_estimates.coverage.abundance import Abundance
 from darkmarket_estimates.coverage.arguments import cluster_codes, cluster_sums, measured, scrapes, whole_array
 from darkmarket_estimates.coverage.fit import unequal_scrapes_flag
-from darkmarket_estimates.coverage.histories import captures as count_captures
-from darkmarket_estimates.coverage.histories import summary
+from darkmarket_estimates.coverage.histories import captures_and_margins
 from darkmarket_estimates.coverage.intervals import lognormal_interval
 from darkmarket_estimates.coverage.truncated_logit import (
     Design,
@@ -140,8 +139,8 @@ def huggins(
     (75.4336, 0.9015)
     """
     level = _level(confidence_level)
-    k, t = _captures(histories, captures, occasions)
-    unequal = () if histories is None else unequal_scrapes_flag(summary(histories, occasions=occasions))
+    k, t, caught = _captures(histories, captures, occasions)
+    unequal = unequal_scrapes_flag(caught, np.bincount(k, minlength=t + 1)[1:])
     x = _covariates(covariates, len(k))
     design = Design.of(x)
     gamma, steps = maximise(design, k, t)
@@ -209,15 +208,17 @@ def cluster_scores(residual: np.ndarray, x: np.ndarray, codes: np.ndarray, n_clu
     return np.concatenate([first, cluster_sums(codes, n_clusters, residual[:, None] * x)], axis=1)
 
 
-def _captures(histories: Any, captures: Any, occasions: int | None) -> tuple[np.ndarray, int]:
+def _captures(
+    histories: Any, captures: Any, occasions: int | None
+) -> tuple[np.ndarray, int, np.ndarray | None]:
     if (histories is None) == (captures is None):
         raise DataError("give either histories or captures", expected="one of the two",
                         got="neither" if histories is None else "both")
     if histories is not None:
-        k, _, t = count_captures(histories, occasions=occasions)
-        return k, t
+        k, caught = captures_and_margins(histories, occasions)
+        return k, len(caught), caught
     t = scrapes(occasions)
-    return whole_array(captures, "captures", low=1, high=t), t
+    return whole_array(captures, "captures", low=1, high=t), t, None
 
 
 def _covariates(covariates: Any, length: int) -> np.ndarray:

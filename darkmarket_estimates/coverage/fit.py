@@ -61,19 +61,19 @@ def equal_scrapes_fit(caught: np.ndarray, frequencies: np.ndarray) -> tuple[floa
     return (t - 1) * t * float(((caught - caught.mean()) ** 2).sum()) / spread, t - 1
 
 
-def unequal_scrapes_flag(s: CaptureSummary) -> tuple[str, ...]:
+def unequal_scrapes_flag(caught: np.ndarray | None, frequencies: np.ndarray) -> tuple[str, ...]:
     """Flag scrapes that differ so much that estimators for equal ones add 5 % or more to the unseen.
 
     Their factor (t - 1) / (2t) stands where e_2(n_j) / (sum n_j)^2 belongs (see `value_chao`).
     """
-    if s.caught is None:
+    if caught is None:
         return ()
-    statistic, df = equal_scrapes_fit(s.caught, s.frequencies)
-    total = float(s.caught.sum())
-    pairs = (total**2 - float(s.caught.astype(np.float64) @ s.caught)) / 2
+    statistic, df = equal_scrapes_fit(caught, frequencies)
+    t, total = len(caught), float(caught.sum())
+    pairs = (total**2 - float(caught.astype(np.float64) @ caught)) / 2
     if df < 1 or chdtrc(df, statistic) > 0.01:
         return ()
-    excess = (s.occasions - 1) / (2 * s.occasions) * total**2 / pairs - 1 if pairs > 0 else math.inf
+    excess = (t - 1) / (2 * t) * total**2 / pairs - 1 if pairs > 0 else math.inf
     if excess < 0.05:
         return ()
     return (f"scrapes differ in size: the unseen is about {100 * excess:.0f} % too high, were listings alike",)

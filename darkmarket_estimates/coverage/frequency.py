@@ -98,7 +98,7 @@ def chao2(
     s = read(histories, frequencies, occasions)
     t = s.occasions
     return _chao("chao2", s.frequencies, (t - 1) / t, bias_corrected, _level(confidence_level), {"occasions": t},
-                 unequal_scrapes_flag(s))
+                 unequal_scrapes_flag(s.caught, s.frequencies))
 
 
 def jackknife(
@@ -140,9 +140,9 @@ def jackknife(
     value = float(weights @ f)
     variance = max(0.0, float(weights**2 @ f) - value)
     flags = list(_few(f)) + (["the estimate lies below the number seen"] if value < s.distinct else [])
+    interval = lognormal_interval(s.distinct, value - s.distinct, variance, level) if value >= s.distinct else None
     return Abundance(
-        value=value, standard_error=math.sqrt(variance),
-        interval=lognormal_interval(s.distinct, value - s.distinct, variance, level), interval_kind="log-normal",
+        value=value, standard_error=math.sqrt(variance), interval=interval, interval_kind="log-normal",
         confidence_level=level, method=f"jackknife (order {order})",
         assumptions=("closed: the same listings existed at every scrape", "independent scrapes",
                      f"the bias falls with the number of scrapes as a polynomial of order {order} in 1/t"),

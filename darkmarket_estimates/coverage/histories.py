@@ -16,6 +16,7 @@ from darkmarket_estimates.coverage.arguments import scrapes, whole_array
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 
 CHUNK = 1 << 17
+BITS = (np.arange(256)[None, :] >> np.arange(7, -1, -1)[:, None]) & 1  # (bit, byte value), highest bit first
 PAIRS_UP_TO = 64  # scrapes; beyond, joint counts cost more than everything else together
 
 
@@ -98,9 +99,8 @@ def summary(histories: Any, *, occasions: int | None = None) -> CaptureSummary:
                 for c in range(b):
                     both = (packed[:, b].astype(np.uint16) << 8) | packed[:, c]
                     joint[b, c] += np.bincount(both, minlength=65536).reshape(256, 256)
-    bits = (np.arange(256)[None, :] >> np.arange(7, -1, -1)[:, None]) & 1  # (bit, byte value)
-    caught = (bytewise @ bits.T).reshape(-1)[:t]
-    together = None if joint is None else _pairs(joint, bytewise, bits)[:t, :t]
+    caught = (bytewise @ BITS.T).reshape(-1)[:t]
+    together = None if joint is None else _pairs(joint, bytewise)[:t, :t]
     new, gone, only = first[:t], last[:t], single[:t]
     known_before = np.cumsum(new) - new
     span = known_before - (np.cumsum(gone) - only)  # first seen before j and last seen after j
@@ -127,6 +127,17 @@ def captures(histories: Any, *, occasions: int | None = None) -> tuple[np.ndarra
         k[rows] = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
         first[rows] = _first(words)
     return k, first, t
+
+
+def captures_and_margins(histories: Any, occasions: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return each listing's number of captures and each scrape's catch n_j: what `huggins` reads, in one cheap pass."""
+    array, t = _layout(histories, occasions)
+    k, caught = np.empty(len(array), dtype=np.int64), np.zeros(8 * (-(-t // 8)), dtype=np.int64)
+    for start, packed, words in _chunks(array, t):
+        k[start : start + len(words)] = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+        for b in range(packed.shape[1]):
+            caught[8 * b : 8 * b + 8] += BITS @ np.bincount(packed[:, b], minlength=256)
+    return k, caught[:t]
 
 
 def read(histories: Any, frequencies: Any = None, occasions: int | None = None) -> CaptureSummary:
@@ -229,15 +240,15 @@ def _last(words: np.ndarray) -> np.ndarray:
     return result
 
 
-def _pairs(joint: np.ndarray, bytewise: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _pairs(joint: np.ndarray, bytewise: np.ndarray) -> np.ndarray:
     """Joint counts of scrapes from joint counts of bytes."""
     n_bytes = len(bytewise)
     result = np.zeros((8 * n_bytes, 8 * n_bytes), dtype=np.int64)
     for b in range(n_bytes):
         rows = slice(8 * b, 8 * b + 8)
-        result[rows, rows] = (bits * bytewise[b]) @ bits.T
+        result[rows, rows] = (BITS * bytewise[b]) @ BITS.T
         for c in range(b):
             columns = slice(8 * c, 8 * c + 8)
-            result[rows, columns] = bits @ joint[b, c] @ bits.T
+            result[rows, columns] = BITS @ joint[b, c] @ BITS.T
             result[columns, rows] = result[rows, columns].T
     return result

@@ -45,8 +45,9 @@ def schnabel(
     Returns
     -------
     Abundance
-        Interval: exact Poisson limits of the sum of m if that sum is below 50, else Student's t with s - 1 degrees of
-        freedom on 1/N, :math:`V(1/N) = \sum m_i / (\sum n_i M_i)^2` (Krebs 1989, 2.11; Ricker 1975, 3.15-3.16).
+        No interval where the estimate lies below the number seen. Else exact Poisson limits of the sum of m if that sum
+        is below 50, Student's t with s - 1 degrees of freedom on 1/N above,
+        :math:`V(1/N) = \sum m_i / (\sum n_i M_i)^2` (Krebs 1989, 2.11; Ricker 1975, 3.15-3.16).
 
     Raises
     ------
@@ -77,7 +78,8 @@ def schnabel(
         kind = "Student's t for 1/N"
     return Abundance(
         value=product / divisor, standard_error=product * math.sqrt(total) / divisor**2 if total else math.nan,
-        interval=interval, interval_kind=kind, confidence_level=level, method=f"schnabel ({form})",
+        interval=interval if product / divisor >= seen else None, interval_kind=kind, confidence_level=level,
+        method=f"schnabel ({form})",
         assumptions=ASSUMPTIONS, flags=_flags(product / divisor, total, seen),
         details={"seen": seen, "sum_nM": product, "sum_m": total, "marked": big},
     )
@@ -118,9 +120,9 @@ def schumacher_eschmeyer(
                                  got="0", fix="use chao2, or more scrapes")
     residual = max(0.0, float((m**2 / n).sum()) - cross**2 / square)
     inverse, deviation = cross / square, math.sqrt(residual / (len(n) - 2) / square)
+    interval = reciprocal_interval(inverse, t_quantile(level, len(n) - 2) * deviation, seen)
     return Abundance(
-        value=1 / inverse, standard_error=deviation / inverse**2,
-        interval=reciprocal_interval(inverse, t_quantile(level, len(n) - 2) * deviation, seen),
+        value=1 / inverse, standard_error=deviation / inverse**2, interval=interval if 1 / inverse >= seen else None,
         interval_kind="Student's t for 1/N", confidence_level=level, method="schumacher-eschmeyer",
         assumptions=ASSUMPTIONS, flags=_flags(1 / inverse, int(m.sum()), seen),
         details={"seen": seen, "sum_mM": cross, "sum_nM2": square, "marked": big},
@@ -163,4 +165,6 @@ def _series(
 def _flags(value: float, recaptures: int, seen: int) -> tuple[str, ...]:
     flags = ["no recapture: the value is no better than a lower bound"] if recaptures == 0 else (
         ["fewer than 7 recaptures: biased low"] if recaptures < 7 else [])
-    return (*flags, "the estimate lies below the number seen") if value < seen else tuple(flags)
+    if value < seen:
+        flags.append("the estimate lies below the number seen: the market was not closed")
+    return tuple(flags)

@@ -46,7 +46,7 @@ def jolly_seber(
         Number of scrapes of packed histories.
     form : {"bias corrected", "classic"}
     occasion : int, optional
-        Scrape (from 0) that `value` belongs to; the last one that can be estimated when not given.
+        Scrape (from 0) that `value` belongs to; when not given the last one with recaptures and later sightings.
     confidence_level : float
 
     Returns
@@ -81,12 +81,15 @@ def jolly_seber(
     if not usable.any():
         raise NotIdentifiedError("no scrape has both recaptures and later sightings", expected="m >= 1 and r >= 1",
                                  got="none", fix="use more or larger scrapes")
-    at = int(usable.nonzero()[0][-1]) if occasion is None else integer(occasion, "occasion", low=0, high=t - 1)
+    firm = usable & (m > 0) & (r > 0)
+    last = int((firm if firm.any() else usable).nonzero()[0][-1])
+    at = last if occasion is None else integer(occasion, "occasion", low=0, high=t - 1)
     if not usable[at]:
         raise NotIdentifiedError(f"the number live at scrape {at} is not identified",
                                  expected=f"one of {usable.nonzero()[0].tolist()}", got=str(at), fix="choose another")
     alive, error, seen = float(table["alive"][at]), float(table["alive_se"][at]), float(n[at])
-    interval = None if math.isnan(error) else lognormal_interval(seen, alive - seen, error**2, level)
+    sound = math.isfinite(error) and alive >= seen
+    interval = lognormal_interval(seen, alive - seen, error**2, level) if sound else None
     return Abundance(
         value=alive, standard_error=error, interval=interval, interval_kind="log-normal", confidence_level=level,
         method=f"jolly-seber ({form})", assumptions=ASSUMPTIONS, flags=_flags(table, m, r, at, alive, seen),

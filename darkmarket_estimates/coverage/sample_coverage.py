@@ -110,8 +110,9 @@ def good_turing(
     Returns
     -------
     Abundance
-        A share of captures; :math:`V = [f_1 (1 - f_1/n) + 2 f_2] / n^2` (Esty 1983), the mean squared error about the
-        coverage of *this* sample; normal interval inside [0, 1].
+        A share of captures; normal interval inside [0, 1]. The error is about the coverage of *this* sample: for finds
+        :math:`V = [f_1 (1 - f_1/n) + 2 f_2] / n^2` (Esty 1983), for scrapes as in `chao_jost`. With few scrapes the
+        value is too low: `chao_jost` is not.
 
     Examples
     --------
@@ -120,9 +121,12 @@ def good_turing(
     """
     level = _level(confidence_level)
     f, t = _frequencies(histories, frequencies, occasions)
-    n = float(np.arange(1, len(f) + 1) @ f)
-    variance = (f[0] * (1 - f[0] / n) + 2 * f[1]) / n**2
-    return _share("good-turing", 1 - f[0] / n, variance, f, level, t)
+
+    def coverage(g: np.ndarray) -> Any:
+        return 1 - g[0] / (np.arange(1, len(g) + 1) @ g)
+
+    flags = () if t is None or t >= 30 else (f"too low with {t} scrapes: use chao_jost",)
+    return _share("good-turing", coverage, f, level, t, flags)
 
 
 def chao_jost(
@@ -140,8 +144,9 @@ def chao_jost(
     Returns
     -------
     Abundance
-        A share of captures. Variance: delta method for the estimate plus :math:`2 f_2 t / ((t-1) n^2)` for the unseen
-        listings' own share, which varies too (Esty's second term; n / (n-1) for finds); normal interval in [0, 1].
+        A share of captures; normal interval inside [0, 1]. Variance for finds: Esty's (see `good_turing`); for scrapes:
+        delta method with independent f_k plus :math:`2 f_2 t / ((t-1) n^2)`, the variance of the unseen listings' own
+        share, without their covariance: 1.2 to 1.8 times the mean squared error in simulations.
 
     Examples
     --------
@@ -150,19 +155,15 @@ def chao_jost(
     """
     level = _level(confidence_level)
     f, t = _frequencies(histories, frequencies, occasions)
-    n = float(np.arange(1, len(f) + 1) @ f)
 
     def coverage(g: np.ndarray) -> Any:
         size = np.arange(1, len(g) + 1) @ g
-        if f[0] == 0:
-            return 1 + 0 * size
         draws = size if t is None else t
+        if f[0] + f[1] == 0:
+            return 1 + 0 * size
         return 1 - g[0] / size * (draws - 1) * g[0] / ((draws - 1) * g[0] + 2 * g[1])
 
-    x = f.astype(np.float64)
-    draws = n if t is None else t
-    variance = float(_gradient(coverage, x) ** 2 @ x) + 2 * f[1] * draws / ((draws - 1) * n**2)
-    return _share("chao-jost", float(coverage(x)), variance, f, level, t)
+    return _share("chao-jost", coverage, f, level, t)
 
 
 def _frequencies(histories: Any, frequencies: Any, occasions: int | None) -> tuple[np.ndarray, int | None]:
@@ -185,18 +186,29 @@ def _gradient(function: Callable[[np.ndarray], Any], x: np.ndarray) -> np.ndarra
     return result
 
 
-def _share(name: str, value: float, variance: float, f: np.ndarray, level: float, t: int | None) -> Abundance:
+def _share(
+    name: str, coverage: Callable[[np.ndarray], Any], f: np.ndarray, level: float, t: int | None,
+    flags: tuple[str, ...] = (),
+) -> Abundance:
+    x = f.astype(np.float64)
+    n, value = float(np.arange(1, len(f) + 1) @ x), float(coverage(x))
+    if t is None:
+        variance = (x[0] * (1 - x[0] / n) + 2 * x[1]) / n**2
+    else:
+        variance = float(_gradient(coverage, x) ** 2 @ x) + 2 * x[1] * t / ((t - 1) * n**2)
     few = f[0] + f[1] < 10
-    flags = ["fewer than 10 listings seen once or twice: the normal interval is too short"] if few else []
+    if few:
+        flags = (*flags, "fewer than 10 listings seen once or twice: the normal interval is too short")
     error, interval = math.sqrt(variance), None
     if f[0] + f[1] == 0 or f[1:].sum() == 0:
-        error, flags = math.nan, ["every listing was seen once, or none less than three times: its error is unknown"]
+        error = math.nan
+        flags = (*flags, "every listing was seen once, or none less than three times: its error is unknown")
     else:
         spread = normal_quantile(level) * error
         interval = (max(0.0, value - spread), min(1.0, value + spread))
     return Abundance(
         value=value, standard_error=error, interval=interval, interval_kind="normal", confidence_level=level,
-        method=name, assumptions=SHARE, flags=tuple(flags), quantity="share of captures",
+        method=name, assumptions=SHARE, flags=flags, quantity="share of captures",
         details={"f1": int(f[0]), "f2": int(f[1]), "occasions": t},
     )
 

@@ -43,8 +43,8 @@ def compare(
     -------
     pandas.DataFrame
         Indexed by estimator: value, standard_error, low, high, interval_kind, fit, flags, assumptions. What cannot be
-        computed has NaN and says why in `fit`. `fit` is a test where there is one: M0, the Poisson law and Chao's
-        bounds against f_k, Mt and the marked series against the recaptures of each scrape, Huggins against f_k given
+        computed has NaN and says why in `fit`. `fit` is a test where there is one: M0 and the Poisson law against
+        f_k, Mt and the marked series against the recaptures of each scrape, Huggins against f_k given
         the covariates. A p-value below 0.05 says that the estimator's assumptions do not hold here.
 
     Examples
@@ -60,11 +60,11 @@ def compare(
         raise DataError("covariates need histories", expected="histories", got="frequencies",
                         fix="pass the histories, a row a listing")
     s = read(histories, frequencies, occasions)
-    if isinstance(histories, CaptureSummary) and covariates is not None:
+    if isinstance(histories, CaptureSummary) and (covariates is not None or clusters is not None):
         raise DataError("covariates need histories", expected="histories", got="their summary",
                         fix="pass the histories, a row a listing")
     rows = {name: _row(make) for name, make in _estimators(s, level).items()}
-    if covariates is not None:
+    if covariates is not None or clusters is not None:
         rows["huggins"] = _row(lambda: huggins(histories, covariates, occasions=occasions, clusters=clusters,
                                                confidence_level=level))
     tests: dict[str, Callable[[Abundance], str]] = {

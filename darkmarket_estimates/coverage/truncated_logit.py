@@ -21,6 +21,7 @@ CHUNK = 1 << 14
 MAX_STEPS = 60
 START_ROWS = 100_000  # Newton starts from the optimum of an even subsample of about this size
 STEEP = 300.0  # beyond it e^eta only overflows
+LOWEST = math.log(1e-7)  # a listing that was seen had a better chance than this
 CELLS = 8
 
 
@@ -137,11 +138,14 @@ def maximise(design: Design, k: np.ndarray, t: int) -> tuple[np.ndarray, int]:
     gamma[0] = math.log(share / (1 - share))
     step = len(design) // START_ROWS
     if step >= 4 and k[::step].max() > 1 and k[::step].min() < t:
-        gamma = _newton(gamma, design.every(step), k[::step], t)[0]
+        rough, _, found = _newton(gamma, design.every(step), k[::step], t)
+        gamma = rough if found else gamma
     gamma, steps, converged = _newton(gamma, design, k, t)
-    information = sweep(gamma, design, k, t)[2]
-    # A separating direction leaves (almost) no information along it: standard errors above 100 standard deviations.
-    if not converged or not np.isfinite(gamma).all() or np.linalg.eigvalsh(information)[0] < 1e-4:
+    # A separating direction leaves almost no information along it (standard errors above 100 standard deviations), or
+    # sends the chances of a few listings to 0 although they were seen.
+    flat = np.linalg.eigvalsh(sweep(gamma, design, k, t)[2])[0] < 1e-4
+    lowest = min(float(predictor(gamma, z).min()) for _, z in design.chunks())
+    if not converged or flat or lowest < LOWEST:
         raise NotIdentifiedError(
             "the coefficients of detection have no finite maximum-likelihood value", expected="convergence",
             got=f"no maximum after {steps} steps (a covariate separates listings seen once, or always, from the rest)",

@@ -20,14 +20,25 @@ def test_table_holds_each_estimator(sample):
     h, x = sample
     table = cov.compare(h, covariates=x)
     s = cov.summary(h)
-    for row, est in (("m0", cov.m0(h)), ("mt", cov.mt(h)), ("chao2", cov.chao2(h)), ("schnabel chapman", cov.schnabel(h, form="chapman")),
-                     ("jackknife 2", cov.jackknife(h, order=2)), ("ice", cov.ice(h)), ("huggins", cov.huggins(h, x)),
-                     ("jolly_seber", cov.jolly_seber(h)), ("chao2 classic", cov.chao2(h, bias_corrected=False)),
-                     ("petersen (last two)", cov.petersen(s.caught[4], s.caught[5], s.together[4, 5]))):
+    for row, est in (
+        ("m0", cov.m0(h)),
+        ("mt", cov.mt(h)),
+        ("chao2", cov.chao2(h)),
+        ("schnabel chapman", cov.schnabel(h, form="chapman")),
+        ("jackknife 2", cov.jackknife(h, order=2)),
+        ("ice", cov.ice(h)),
+        ("huggins", cov.huggins(h, x)),
+        ("jolly_seber", cov.jolly_seber(h)),
+        ("chao2 classic", cov.chao2(h, bias_corrected=False)),
+        ("petersen (last two)", cov.petersen(s.caught[4], s.caught[5], s.together[4, 5])),
+    ):
         got = table.loc[row]
         assert (got.value, got.standard_error, got.low, got.high) == (est.value, est.standard_error, *est.interval)
         assert got["flags"] == "; ".join(est.flags) and got.assumptions == "; ".join(est.assumptions)
         assert got.interval_kind == est.interval_kind
+    clusters = np.arange(len(h)) % 9
+    clustered = cov.compare(h, clusters=clusters).loc["huggins"]
+    assert clustered.standard_error == cov.huggins(h, clusters=clusters).standard_error
     assert len(table) == 16 and table.loc["chao2", "fit"] == "lower bound"
     assert cov.compare(h, confidence_level=0.5).loc["m0", "low"] > table.loc["m0", "low"]
     same = cov.compare(np.packbits(h, axis=1), occasions=6, covariates=x)
@@ -61,9 +72,15 @@ def test_what_does_not_apply_says_why():
 
 def test_bad_input_is_not_hidden(sample):
     h, x = sample
-    for call in (lambda: cov.compare(h, covariates=x[1:]), lambda: cov.compare(h, covariates=np.ones(len(x))), lambda: cov.compare(),
-                 lambda: cov.compare(frequencies=[5, 3], occasions=2, covariates=x), lambda: cov.compare(cov.summary(h), covariates=x),
-                 lambda: cov.compare(h, confidence_level=2), lambda: cov.compare(h, covariates=x, clusters=x * 0)):
+    for call in (
+        lambda: cov.compare(h, covariates=x[1:]),
+        lambda: cov.compare(h, covariates=np.ones(len(x))),
+        lambda: cov.compare(),
+        lambda: cov.compare(frequencies=[5, 3], occasions=2, covariates=x),
+        lambda: cov.compare(cov.summary(h), covariates=x),
+        lambda: cov.compare(h, confidence_level=2),
+        lambda: cov.compare(h, covariates=x, clusters=x * 0),
+    ):
         with pytest.raises(DataError):
             call()
 
@@ -90,8 +107,16 @@ def test_modules_do_not_bear_names_of_functions_and_import_only_downwards():
     assert not modules & set(cov.__all__)
     for path in FOLDER.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            names = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names = (
+                [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
             for name in names:
                 assert not name.startswith("pandas") and "stats" not in name
                 if name.startswith("darkmarket_estimates"):
-                    assert name.startswith(("darkmarket_estimates.coverage", "darkmarket_estimates._checks", "darkmarket_estimates.errors"))
+                    assert name.startswith(
+                        ("darkmarket_estimates.coverage", "darkmarket_estimates._checks", "darkmarket_estimates.errors")
+                    )

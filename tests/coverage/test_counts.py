@@ -43,7 +43,7 @@ def two_list_variants():
             yield pytest.param(getattr(cov, name), interval, id=f"{name} {interval}")
 
 
-# --- two scrapes -------------------------------------------------------------------------------------------------------
+# --- two scrapes ------------------------------------------------------------------------------------------------------
 
 
 def test_two_list_formulas_exactly():
@@ -54,7 +54,7 @@ def test_two_list_formulas_exactly():
         assert c.value == pytest.approx(float(Fraction((big + 1) * (n + 1), m + 1) - 1), rel=1e-12)
         assert b.value == pytest.approx(float(Fraction(big * (n + 1), m + 1)), rel=1e-12)
         want = Fraction(big**2 * n * (n - m), m**3)
-        assert cov.petersen(*args, variance="binomial").standard_error**2 == pytest.approx(float(want), rel=1e-12)
+        assert cov.petersen(*args, variance="binomial").standard_error ** 2 == pytest.approx(float(want), rel=1e-12)
         want = Fraction(big * n * (big - m) * (n - m), m**3)
         assert p.standard_error**2 == pytest.approx(float(want), rel=1e-12)
         want = Fraction((big + 1) * (n + 1) * (big - m) * (n - m), (m + 1) ** 2 * (m + 2))
@@ -90,6 +90,8 @@ def test_exact_limits_against_scipy_stats():
     est = cov.chapman(1000, 500, 10, confidence_level=0.9)
     low, high = stats.chi2.ppf(0.05, 20) / 2, stats.chi2.ppf(0.95, 22) / 2
     assert est.interval == pytest.approx((1001 * 501 / (high + 1) - 1, 1001 * 501 / (low + 1) - 1), rel=1e-9)
+    est = cov.bailey(1000, 500, 10, confidence_level=0.9)
+    assert est.interval == pytest.approx((1000 * 501 / (high + 1), 1000 * 501 / (low + 1)), rel=1e-9)
     est = cov.bailey(1000, 500, 10, interval="normal", confidence_level=0.8)
     spread = stats.norm.ppf(0.9) * est.standard_error
     assert est.interval == pytest.approx((max(1490, est.value - spread), est.value + spread), rel=1e-12)
@@ -120,7 +122,20 @@ def test_no_recapture_is_refused_or_flagged():
     assert not cov.petersen(100, 50, 7).flags
 
 
-@pytest.mark.parametrize("bad", [(10, 5, 6), (5, 10, 6), (0, 5, 0), (5, 0, 0), (5, 5, -1), (5.5, 5, 1), (5, math.nan, 1), ("5", 5, 1), (True, 5, 1)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (10, 5, 6),
+        (5, 10, 6),
+        (0, 5, 0),
+        (5, 0, 0),
+        (5, 5, -1),
+        (5.5, 5, 1),
+        (5, math.nan, 1),
+        ("5", 5, 1),
+        (True, 5, 1),
+    ],
+)
 def test_bad_two_list_counts(bad):
     for function in (cov.petersen, cov.chapman):
         with pytest.raises(DataError):
@@ -138,7 +153,7 @@ def test_bailey_may_recapture_more_than_marked_but_not_more_than_caught():
         cov.bailey(20, 10, 11)
 
 
-# --- likelihoods -------------------------------------------------------------------------------------------------------
+# --- likelihoods ------------------------------------------------------------------------------------------------------
 
 
 def test_m0_with_two_scrapes_in_closed_form():
@@ -198,13 +213,19 @@ def test_profile_interval_of_mt_and_poisson():
     n_j, s = np.array([16, 28, 20, 26, 23, 32]), 68
 
     def mt(n):
-        return math.lgamma(n + 1) - math.lgamma(n - s + 1) + float((n_j * np.log(n_j / n) + (n - n_j) * np.log(1 - n_j / n)).sum())
+        return (
+            math.lgamma(n + 1)
+            - math.lgamma(n - s + 1)
+            + float((n_j * np.log(n_j / n) + (n - n_j) * np.log(1 - n_j / n)).sum())
+        )
 
     def ztp(n):
         return math.lgamma(n + 1) - math.lgamma(n - s + 1) + 145 * math.log(145 / n)
 
-    for function, interval in ((mt, cov.mt(caught=n_j, distinct=s).interval),
-                               (ztp, cov.zero_truncated_poisson(frequencies=F).interval)):
+    for function, interval in (
+        (mt, cov.mt(caught=n_j, distinct=s).interval),
+        (ztp, cov.zero_truncated_poisson(frequencies=F).interval),
+    ):
         peak = max(function(n) for n in np.linspace(68, 130, 3000))
         for end in interval:
             assert function(end) == pytest.approx(peak - stats.chi2.ppf(0.95, 1) / 2, abs=1e-4)
@@ -244,7 +265,7 @@ def test_everything_seen_always():
         assert BY_HISTORY[name](one_missing).value == pytest.approx(20, rel=1e-6)
 
 
-# --- frequencies -------------------------------------------------------------------------------------------------------
+# --- frequencies ------------------------------------------------------------------------------------------------------
 
 
 def test_chao_formulas_exactly():
@@ -252,13 +273,18 @@ def test_chao_formulas_exactly():
     k = Fraction(t - 1, t)
     est = cov.chao2(frequencies=F, occasions=t)
     assert est.value == pytest.approx(float(s + k * f1 * (f1 - 1) / (2 * (f2 + 1))), rel=1e-13)
-    variance = (k * Fraction(f1 * (f1 - 1), 2 * (f2 + 1)) + k**2 * Fraction(f1 * (2 * f1 - 1) ** 2, 4 * (f2 + 1) ** 2)
-                + k**2 * Fraction(f1**2 * f2 * (f1 - 1) ** 2, 4 * (f2 + 1) ** 4))
+    variance = (
+        k * Fraction(f1 * (f1 - 1), 2 * (f2 + 1))
+        + k**2 * Fraction(f1 * (2 * f1 - 1) ** 2, 4 * (f2 + 1) ** 2)
+        + k**2 * Fraction(f1**2 * f2 * (f1 - 1) ** 2, 4 * (f2 + 1) ** 4)
+    )
     assert est.standard_error**2 == pytest.approx(float(variance), rel=1e-12)
     classic = cov.chao2(frequencies=F, occasions=t, bias_corrected=False)
     assert classic.value == pytest.approx(float(s + k * f1**2 / (2 * f2)), rel=1e-13)
     r = Fraction(f1, f2)
-    assert classic.standard_error**2 == pytest.approx(float(f2 * (k * r**2 / 2 + k**2 * r**3 + k**2 * r**4 / 4)), rel=1e-12)
+    assert classic.standard_error**2 == pytest.approx(
+        float(f2 * (k * r**2 / 2 + k**2 * r**3 + k**2 * r**4 / 4)), rel=1e-12
+    )
     f0 = classic.value - s
     c = math.exp(stats.norm.ppf(0.95) * math.sqrt(math.log(1 + classic.standard_error**2 / f0**2)))
     got = cov.chao2(frequencies=F, occasions=t, bias_corrected=False, confidence_level=0.9).interval
@@ -338,7 +364,7 @@ def test_ace_and_ice_written_out():
 
 
 def test_ice_is_exact_when_all_listings_are_alike():
-    """Expected frequencies of N listings with one p: the improved coverage returns N for every t, the old one does not."""
+    """Expected frequencies of N listings with one p: the improved coverage returns N, the old one does not."""
     n, p = 10**7, 0.2
     for t in (2, 3, 6, 12):
         f = np.rint(n * stats.binom.pmf(np.arange(1, t + 1), t, p)).astype(int)
@@ -351,8 +377,12 @@ def test_ice_is_exact_when_all_listings_are_alike():
 def test_sample_coverage_written_out():
     n = 145
     assert cov.good_turing(frequencies=F).value == pytest.approx(1 - 25 / n, rel=1e-13)
-    assert cov.good_turing(frequencies=F).standard_error == pytest.approx(math.sqrt(25 * (1 - 25 / n) + 44) / n, rel=1e-12)
+    assert cov.good_turing(frequencies=F).standard_error == pytest.approx(
+        math.sqrt(25 * (1 - 25 / n) + 44) / n, rel=1e-12
+    )
     assert cov.chao_jost(frequencies=F).value == pytest.approx(1 - 25 / n * 144 * 25 / (144 * 25 + 44), rel=1e-13)
+    even = cov.chao_jost(frequencies=[12, 12], occasions=2)
+    assert even.value == pytest.approx(1 - 12 / 36 * 12 / 36, rel=1e-13)
     est = cov.chao_jost(frequencies=F, occasions=6)
     assert est.value == pytest.approx(1 - 25 / n * 5 * 25 / (5 * 25 + 44), rel=1e-13)
     f, k = np.array(F, dtype=float), np.arange(1, 7)
@@ -362,6 +392,12 @@ def test_sample_coverage_written_out():
 
     gradient = np.array([(value(f + h) - value(f - h)) / 2e-4 for h in 1e-4 * np.eye(6)])
     assert est.standard_error**2 == pytest.approx(gradient**2 @ f + 2 * 22 * 6 / 5 / n**2, rel=1e-6)
+    finds = cov.chao_jost(frequencies=F)
+    assert finds.standard_error == cov.good_turing(frequencies=F).standard_error
+    turing = cov.good_turing(frequencies=F, occasions=6)
+    gradient = -np.r_[1 / n, np.zeros(5)] + 25 * k / n**2
+    assert turing.standard_error**2 == pytest.approx(gradient**2 @ f + 2 * 22 * 6 / 5 / n**2, rel=1e-10)
+    assert "chao_jost" in turing.flags[0] and not est.flags
     spread = stats.norm.ppf(0.975) * est.standard_error
     assert est.interval == pytest.approx((est.value - spread, min(1, est.value + spread)), rel=1e-12)
 
@@ -375,7 +411,7 @@ def test_rare_listings_must_exist():
         cov.good_turing(frequencies=[1])
 
 
-# --- marked series -----------------------------------------------------------------------------------------------------
+# --- marked series ----------------------------------------------------------------------------------------------------
 
 
 def test_schnabel_limits_above_fifty_recaptures():
@@ -386,12 +422,17 @@ def test_schnabel_limits_above_fifty_recaptures():
     assert est.value == pytest.approx(product / 95)
     spread = stats.t.ppf(0.975, 3) * math.sqrt(95) / product
     seen = 420 - 95
-    assert est.interval == pytest.approx((max(seen, 1 / (95 / product + spread)), 1 / (95 / product - spread)), rel=1e-10)
+    assert est.interval == pytest.approx(
+        (max(seen, 1 / (95 / product + spread)), 1 / (95 / product - spread)), rel=1e-10
+    )
     assert est.standard_error == pytest.approx(est.value**2 * math.sqrt(95) / product, rel=1e-12)
     shifted = cov.schnabel(caught=n, recaptured=m, form="chapman")
     assert shifted.interval[1] == pytest.approx(1 / (96 / product - spread), rel=1e-10)
     just = cov.schnabel(caught=[100, 120], recaptured=[0, 50])
-    assert just.interval_kind.startswith("Student") and cov.schnabel(caught=[100, 120], recaptured=[0, 49]).interval_kind == "exact Poisson"
+    assert (
+        just.interval_kind.startswith("Student")
+        and cov.schnabel(caught=[100, 120], recaptured=[0, 49]).interval_kind == "exact Poisson"
+    )
 
 
 def test_schumacher_is_a_regression_through_the_origin(sample):
@@ -413,15 +454,27 @@ def test_series_from_counts_and_histories_agree(sample):
     s = cov.summary(h)
     for function in (cov.schnabel, cov.schumacher_eschmeyer):
         assert function(h).value == function(caught=s.caught, recaptured=s.recaptured).value
-    assert cov.jolly_seber(h).value == cov.jolly_seber(
-        caught=s.caught, recaptured=s.recaptured, later=s.later, around=s.around).value
+    assert (
+        cov.jolly_seber(h).value
+        == cov.jolly_seber(caught=s.caught, recaptured=s.recaptured, later=s.later, around=s.around).value
+    )
 
 
-@pytest.mark.parametrize("bad", [
-    {"caught": [5, 4], "recaptured": [0, 5]}, {"caught": [5, 9], "recaptured": [0, 6]}, {"caught": [5], "recaptured": [0]},
-    {"caught": [5, 5], "recaptured": [0, 1, 1]}, {"caught": [5, -5], "recaptured": [0, 1]}, {"caught": [5, 5.5], "recaptured": [0, 1]},
-    {"caught": [5, 5], "recaptured": [0, 1], "released": [6, 5]}, {"caught": [5, 5]}, {}, {"caught": [0, 5], "recaptured": [0, 0]},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"caught": [5, 4], "recaptured": [0, 5]},
+        {"caught": [5, 9], "recaptured": [0, 6]},
+        {"caught": [5], "recaptured": [0]},
+        {"caught": [5, 5], "recaptured": [0, 1, 1]},
+        {"caught": [5, -5], "recaptured": [0, 1]},
+        {"caught": [5, 5.5], "recaptured": [0, 1]},
+        {"caught": [5, 5], "recaptured": [0, 1], "released": [6, 5]},
+        {"caught": [5, 5]},
+        {},
+        {"caught": [0, 5], "recaptured": [0, 0]},
+    ],
+)
 def test_bad_series(bad):
     with pytest.raises(DataError):
         cov.schnabel(**bad)
@@ -429,11 +482,19 @@ def test_bad_series(bad):
         cov.schumacher_eschmeyer(caught=[5, 5], recaptured=[0, 2])
 
 
-# --- Jolly-Seber -------------------------------------------------------------------------------------------------------
+# --- Jolly-Seber ------------------------------------------------------------------------------------------------------
 
 
 def test_jolly_seber_with_three_scrapes_by_hand():
-    h = np.array([[1, 1, 1]] * 6 + [[1, 1, 0]] * 5 + [[1, 0, 1]] * 4 + [[0, 1, 1]] * 7 + [[1, 0, 0]] * 3 + [[0, 1, 0]] * 8 + [[0, 0, 1]] * 9)
+    h = np.array(
+        [[1, 1, 1]] * 6
+        + [[1, 1, 0]] * 5
+        + [[1, 0, 1]] * 4
+        + [[0, 1, 1]] * 7
+        + [[1, 0, 0]] * 3
+        + [[0, 1, 0]] * 8
+        + [[0, 0, 1]] * 9
+    )
     n, m, r, z = 26, 11, 13, 4
     est = cov.jolly_seber(h, form="classic")
     marked = m + n * z / r
@@ -454,11 +515,22 @@ def test_jolly_seber_with_three_scrapes_by_hand():
     assert np.isnan(table["alive"][[0, 2]]).all() and np.isnan(table["entered"]).all()
 
 
+@pytest.mark.parametrize(
+    ("recaptured", "later", "words"), [(9, 30, "fewer than 10"), (30, 9, "fewer than 10"), (10, 10, "")]
+)
+def test_jolly_seber_with_few_marks_is_flagged(recaptured, later, words):
+    est = cov.jolly_seber(caught=[60, 40, 50], recaptured=[0, recaptured, 40], later=[35, later, 0], around=[0, 20, 0])
+    assert any("fewer than 10" in flag for flag in est.flags) is bool(words)
+
+
 def test_jolly_seber_without_later_sightings():
     h = np.array([[1, 1, 0, 0]] * 5 + [[0, 1, 1, 0]] * 5 + [[1, 0, 1, 0]] * 2 + [[0, 0, 0, 1]] * 4)  # r = 0 at scrape 2
     classic, corrected = cov.jolly_seber(h, form="classic"), cov.jolly_seber(h)
     assert classic.details["occasion"] == 1 and any("scrape(s) 2" in flag for flag in classic.flags)
-    assert corrected.details["occasion"] == 2 and any("r = 0" in flag for flag in corrected.flags)
+    assert corrected.details["occasion"] == 1 and corrected.value == corrected.details["table"]["alive"][1]
+    corrected = cov.jolly_seber(h, occasion=2)
+    assert not any("fewer than 10" in flag for flag in corrected.flags)
+    assert any("r = 0" in flag for flag in corrected.flags)
     assert corrected.interval is None and math.isnan(corrected.standard_error)
     with pytest.raises(NotIdentifiedError, match="not identified"):
         cov.jolly_seber(h, form="classic", occasion=2)
@@ -468,7 +540,16 @@ def test_jolly_seber_without_later_sightings():
         cov.jolly_seber(h, occasion=9)
 
 
-@pytest.mark.parametrize("change", [{"recaptured": [0, 99, 2]}, {"later": [99, 1, 0]}, {"around": [0, -1, 0]}, {"caught": [5, 5]}, {"released": [6, 5, 5]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recaptured": [0, 99, 2]},
+        {"later": [99, 1, 0]},
+        {"around": [0, -1, 0]},
+        {"caught": [5, 5]},
+        {"released": [6, 5, 5]},
+    ],
+)
 def test_bad_jolly_seber_counts(change):
     good = {"caught": [5, 5, 5], "recaptured": [0, 2, 2], "later": [3, 1, 0], "around": [0, 1, 0]}
     cov.jolly_seber(**good)
@@ -480,7 +561,7 @@ def test_bad_jolly_seber_counts(change):
         cov.jolly_seber(caught=[5, 5, 5])
 
 
-# --- properties --------------------------------------------------------------------------------------------------------
+# --- properties -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", BY_HISTORY)
@@ -505,12 +586,28 @@ def test_properties(name, sample):
         assert last is None or (low < last[0] and high > last[1])
         last = low, high
     twice = function(np.repeat(h, 2, axis=0)).value  # every listing doubled
-    if name in ("m0", "mt", "ztp", "chao2 classic", "jackknife 1", "jackknife 2", "ice", "ice good-turing", "huggins", "schnabel",
-                "schumacher", "jolly_seber classic"):
+    if name in (
+        "m0",
+        "mt",
+        "ztp",
+        "chao2 classic",
+        "jackknife 1",
+        "jackknife 2",
+        "ice",
+        "ice good-turing",
+        "huggins",
+        "schnabel",
+        "schumacher",
+        "jolly_seber classic",
+    ):
         assert twice == pytest.approx(2 * est.value, rel=1e-9)
     if name in ("good_turing", "chao_jost"):
         assert twice == pytest.approx(est.value, rel=1e-9) and est.quantity == "share of captures"
-    assert est.assumptions and est.to_dict()["value"] == est.value and name.split()[0][:3] in repr(est).replace("zer", "ztp")
+    assert (
+        est.assumptions
+        and est.to_dict()["value"] == est.value
+        and name.split()[0][:3] in repr(est).replace("zer", "ztp")
+    )
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -538,25 +635,45 @@ def test_any_histories_give_a_sound_result_or_an_error(seed):
 
 @pytest.mark.parametrize("function", [cov.chao1, cov.ace])
 def test_bad_abundances(function):
-    for bad in ({"counts": [0, 1, 2]}, {"counts": [1.5]}, {"counts": []}, {"frequencies": [0, 0]}, {"frequencies": [-1, 2]}, {},
-                {"counts": [1], "frequencies": [1]}, {"counts": ["a"]}, {"counts": [math.nan]}):
+    for bad in (
+        {"counts": [0, 1, 2]},
+        {"counts": [1.5]},
+        {"counts": []},
+        {"frequencies": [0, 0]},
+        {"frequencies": [-1, 2]},
+        {},
+        {"counts": [1], "frequencies": [1]},
+        {"counts": ["a"]},
+        {"counts": [math.nan]},
+    ):
         with pytest.raises(DataError):
             function(**bad)
 
 
 def test_bad_options():
-    for call in (lambda: cov.jackknife(frequencies=F, occasions=6, order=3), lambda: cov.schnabel(caught=[5, 5], recaptured=[0, 1], form="x"),
-                 lambda: cov.jolly_seber([[1, 1, 1]], form="x"), lambda: cov.ice(frequencies=F, occasions=6, form="x"),
-                 lambda: cov.m0(frequencies=F, occasions=6, confidence_level=95), lambda: cov.mt(caught=[5, 5], distinct=11),
-                 lambda: cov.mt(caught=[5, 5], distinct=4), lambda: cov.mt(caught=[5], distinct=5), lambda: cov.mt(),
-                 lambda: cov.mt([[1, 1]], caught=[1, 1], distinct=1), lambda: cov.petersen(9, 9, 3, variance="x"),
-                 lambda: cov.mt(read(None, F, 6)), lambda: cov.schnabel(read(None, F, 6)), lambda: cov.jolly_seber(read(None, F, 6)),
-                 lambda: cov.schnabel([[1, 1]], caught=[1, 1]), lambda: cov.ace(frequencies=F, rare=1)):
+    for call in (
+        lambda: cov.jackknife(frequencies=F, occasions=6, order=3),
+        lambda: cov.schnabel(caught=[5, 5], recaptured=[0, 1], form="x"),
+        lambda: cov.jolly_seber([[1, 1, 1]], form="x"),
+        lambda: cov.ice(frequencies=F, occasions=6, form="x"),
+        lambda: cov.m0(frequencies=F, occasions=6, confidence_level=95),
+        lambda: cov.mt(caught=[5, 5], distinct=11),
+        lambda: cov.mt(caught=[5, 5], distinct=4),
+        lambda: cov.mt(caught=[5], distinct=5),
+        lambda: cov.mt(),
+        lambda: cov.mt([[1, 1]], caught=[1, 1], distinct=1),
+        lambda: cov.petersen(9, 9, 3, variance="x"),
+        lambda: cov.mt(read(None, F, 6)),
+        lambda: cov.schnabel(read(None, F, 6)),
+        lambda: cov.jolly_seber(read(None, F, 6)),
+        lambda: cov.schnabel([[1, 1]], caught=[1, 1]),
+        lambda: cov.ace(frequencies=F, rare=1),
+    ):
         with pytest.raises(DataError):
             call()
 
 
-# --- fit ---------------------------------------------------------------------------------------------------------------
+# --- fit --------------------------------------------------------------------------------------------------------------
 
 
 def test_fit_statistics_written_out():
@@ -570,7 +687,9 @@ def test_fit_statistics_written_out():
     rate = cov.zero_truncated_poisson(s).details["rate"]
     law = stats.poisson.pmf(np.arange(1, 5), rate)
     expected = 136 * law / law.sum()
-    assert frequency_fit(s, None, rate)[0] == pytest.approx(((np.array([50, 44, 26, 16]) - expected) ** 2 / expected).sum(), rel=1e-10)
+    assert frequency_fit(s, None, rate)[0] == pytest.approx(
+        ((np.array([50, 44, 26, 16]) - expected) ** 2 / expected).sum(), rel=1e-10
+    )
     pooled = frequency_fit(read(None, F, 6), 0.3)
     law = stats.binom.pmf(np.arange(1, 7), 6, 0.3)
     e = 68 * law / law.sum()
@@ -582,8 +701,10 @@ def test_recapture_fit_written_out(sample):
     h, _ = sample
     s = cov.summary(h)
     n = 500.0
-    want = sum((m - c * b / n) ** 2 / stats.hypergeom(500, int(b), int(c)).var()
-               for m, c, b in zip(s.recaptured[1:], s.caught[1:], s.marked[1:]))
+    want = sum(
+        (m - c * b / n) ** 2 / stats.hypergeom(500, int(b), int(c)).var()
+        for m, c, b in zip(s.recaptured[1:], s.caught[1:], s.marked[1:])
+    )
     assert recapture_fit(s, n) == (pytest.approx(want, rel=1e-10), 4)
 
 

@@ -14,20 +14,24 @@ PER_SCRAPE = ("caught", "new", "recaptured", "marked", "single", "later", "aroun
 
 
 def by_definition(h):
-    n, t = h.shape
+    t = h.shape[1]
     first = np.array([row.nonzero()[0][0] for row in h])
     last = np.array([row.nonzero()[0][-1] for row in h])
     k = h.sum(axis=1)
-    return {
-        "caught": [sum(h[:, j]) for j in range(t)],
-        "new": [sum(first == j) for j in range(t)],
-        "recaptured": [sum(h[:, j] & (first < j)) for j in range(t)],
-        "marked": [sum(first < j) for j in range(t)],
-        "single": [sum((k == 1) & (first == j)) for j in range(t)],
-        "later": [sum(h[:, j] & (last > j)) for j in range(t)],
-        "around": [sum(~h[:, j] & (first < j) & (last > j)) for j in range(t)],
-        "frequencies": [sum(k == i) for i in range(1, t + 1)],
-    }, k, first
+    return (
+        {
+            "caught": [sum(h[:, j]) for j in range(t)],
+            "new": [sum(first == j) for j in range(t)],
+            "recaptured": [sum(h[:, j] & (first < j)) for j in range(t)],
+            "marked": [sum(first < j) for j in range(t)],
+            "single": [sum((k == 1) & (first == j)) for j in range(t)],
+            "later": [sum(h[:, j] & (last > j)) for j in range(t)],
+            "around": [sum(~h[:, j] & (first < j) & (last > j)) for j in range(t)],
+            "frequencies": [sum(k == i) for i in range(1, t + 1)],
+        },
+        k,
+        first,
+    )
 
 
 @pytest.mark.parametrize("t", [2, 3, 7, 8, 9, 30, 63, 64, 65, 130])
@@ -96,7 +100,9 @@ def test_a_late_empty_row_is_named(monkeypatch):
         summary(many)
 
 
-@pytest.mark.parametrize("frequencies", [[1, -1], [1.5, 2], [np.nan, 1], [0, 0], [], [1, 1, 1, 1], [[1, 2]], "abc", [1e300]])
+@pytest.mark.parametrize(
+    "frequencies", [[1, -1], [1.5, 2], [np.nan, 1], [0, 0], [], [1, 1, 1, 1], [[1, 2]], "abc", [1e300]]
+)
 def test_bad_frequencies_are_refused(frequencies):
     with pytest.raises(DataError):
         read(None, frequencies, 3)

@@ -24,7 +24,7 @@ def log_likelihood(beta, x, k, t):
 @pytest.fixture(scope="module")
 def data(draw):
     rng = np.random.default_rng(11)
-    h, x, seen, _ = draw(rng, n=900, t=5, base=-1.6, slope=0.6)
+    h, x, _, _ = draw(rng, n=900, t=5, base=-1.6, slope=0.6)
     x = np.column_stack([100 + 7 * x, rng.integers(0, 2, len(x))])
     vendor = rng.integers(0, 40, len(x))
     return h, x, h.sum(axis=1), vendor, np.exp(rng.normal(4, 1, len(x)))
@@ -39,8 +39,12 @@ def fit(data):
 def test_maximum_by_an_independent_optimiser(data, fit):
     _, x, k, _, _ = data
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    best = optimize.minimize(lambda b: -log_likelihood(b, z, k, 5), np.zeros(3), method="Nelder-Mead",
-                             options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 5000})
+    best = optimize.minimize(
+        lambda b: -log_likelihood(b, z, k, 5),
+        np.zeros(3),
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 5000},
+    )
     slopes = best.x[1:] / x.std(axis=0)
     np.testing.assert_allclose(fit.coefficients, [best.x[0] - slopes @ x.mean(axis=0), *slopes], rtol=1e-6)
     assert fit.log_likelihood == pytest.approx(-best.fun, rel=1e-10)
@@ -71,7 +75,7 @@ def test_moments_are_those_of_the_truncated_binomial():
 
 
 def test_value_and_variance_written_out(data, fit):
-    _, x, k, _, _ = data
+    x = data[1]
     x1 = np.column_stack([np.ones(len(x)), x])
     pi = 1 / (1 + np.exp(-x1 @ fit.coefficients))
     star = 1 - (1 - pi) ** 5
@@ -138,7 +142,9 @@ def test_goodness_of_fit_covariance_written_out(data):
     cell = np.searchsorted(last, np.arange(1, 6))
     p = np.array([pmf[cell == g].sum(axis=0) for g in range(len(last))])
     mean = np.arange(1, 6) @ pmf
-    cross = np.array([((np.arange(1, 6)[cell == g, None] - mean) * pmf[cell == g]).sum(axis=0) @ z for g in range(len(last))])
+    cross = np.array(
+        [((np.arange(1, 6)[cell == g, None] - mean) * pmf[cell == g]).sum(axis=0) @ z for g in range(len(last))]
+    )
     v = np.diag(p.sum(axis=1)) - p @ p.T - cross @ np.linalg.inv(information) @ cross.T
     d = observed - p.sum(axis=1)
     np.testing.assert_allclose(expected, p.sum(axis=1), rtol=1e-9)
@@ -152,7 +158,9 @@ def test_two_scrapes_cannot_be_tested(data):
     h, x, _, _, _ = data
     two = h[:, :2].any(axis=1)
     fit = cov.huggins(h[two, :2], x[two])
-    assert math.isnan(fit.details["goodness_of_fit"]["p_value"]) and any("cannot be tested" in flag for flag in fit.flags)
+    assert math.isnan(fit.details["goodness_of_fit"]["p_value"]) and any(
+        "cannot be tested" in flag for flag in fit.flags
+    )
 
 
 def test_clusters_written_out(data, fit):
@@ -216,7 +224,9 @@ def test_value_of_ones_is_the_count_and_clusters_are_kept(data, fit):
     assert (est.value, est.standard_error) == pytest.approx((fit.value, fit.standard_error), rel=1e-12)
     assert est.interval == pytest.approx(fit.interval, rel=1e-12)
     clustered = cov.huggins(h, x, clusters=vendor)
-    assert cov.huggins_value(np.ones(len(x)), clustered).standard_error == pytest.approx(clustered.standard_error, rel=1e-12)
+    assert cov.huggins_value(np.ones(len(x)), clustered).standard_error == pytest.approx(
+        clustered.standard_error, rel=1e-12
+    )
     assert cov.huggins_value(y, clustered).standard_error == cov.huggins_value(y, fit, vendor=vendor).standard_error
 
 
@@ -228,7 +238,8 @@ def test_value_is_additive_and_scales(data, fit):
     for estimand in ("realised", "expected"):
         one, many = (cov.huggins_value(c * y, fit, estimand=estimand) for c in (1, 1e6))
         assert (many.value, many.standard_error, *many.interval) == pytest.approx(
-            tuple(1e6 * v for v in (one.value, one.standard_error, *one.interval)), rel=1e-12)
+            tuple(1e6 * v for v in (one.value, one.standard_error, *one.interval)), rel=1e-12
+        )
         inner, outer = (cov.huggins_value(y, fit, estimand=estimand, confidence_level=c).interval for c in (0.5, 0.99))
         assert outer[0] < inner[0] < one.value < inner[1] < outer[1]
     nothing = cov.huggins_value(np.zeros(len(y)), fit, vendor=data[3])
@@ -278,6 +289,14 @@ def test_separation_is_refused():
     with pytest.raises(NotIdentifiedError, match="separates"):
         cov.huggins(captures=np.r_[np.ones(50, dtype=int), np.full(50, 2)], covariates=np.arange(100.0), occasions=2)
     assert cov.huggins(captures=k, occasions=4).value > 50
+    rng = np.random.default_rng(4)
+    many = np.maximum(rng.binomial(4, 0.4, 20_000), 1)
+    rare = np.arange(20_000) < 3
+    many[rare] = 1
+    with pytest.raises(NotIdentifiedError, match="separates"):  # a category of three listings, each seen once
+        cov.huggins(captures=many, covariates=rare, occasions=4)
+    many[0] = 2
+    assert math.isfinite(cov.huggins(captures=many, covariates=rare, occasions=4).standard_error)
 
 
 def test_degenerate_captures_are_refused():
@@ -287,19 +306,60 @@ def test_degenerate_captures_are_refused():
         cov.huggins(captures=[3, 3], occasions=3)
 
 
-@pytest.mark.parametrize("change", [
-    {"captures": [1, 2, 4, 1]}, {"captures": [0, 1, 2, 1]}, {"captures": [1.5, 1, 2, 1]}, {"captures": [1, 2, -1, 1]}, {"captures": []},
-    {"occasions": 1}, {"occasions": None}, {"occasions": 2.5}, {"covariates": [1, 2, 3]}, {"covariates": [1, 1, 1, 1]},
-    {"covariates": [[1, 2], [2, 4], [3, 6], [5, 10]]}, {"covariates": [1, 2, np.nan, 3]}, {"covariates": [1, 2, np.inf, 3]},
-    {"covariates": ["a", "b", "c", "d"]}, {"covariates": [1, 2, 3, 1e200]}, {"clusters": [1, 1, 1, 1]}, {"clusters": [1, 2, 3]},
-    {"clusters": ["a", None, "b", "c"]}, {"clusters": [1.0, np.nan, 2, 3]}, {"histories": [[1, 0, 1]] * 4}, {"captures": None},
-    {"confidence_level": 95},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"captures": [1, 2, 4, 1]},
+        {"captures": [0, 1, 2, 1]},
+        {"captures": [1.5, 1, 2, 1]},
+        {"captures": [1, 2, -1, 1]},
+        {"captures": []},
+        {"occasions": 1},
+        {"occasions": None},
+        {"occasions": 2.5},
+        {"covariates": [1, 2, 3]},
+        {"covariates": [1, 1, 1, 1]},
+        {"covariates": [[1, 2], [2, 4], [3, 6], [5, 10]]},
+        {"covariates": [1, 2, np.nan, 3]},
+        {"covariates": [1, 2, np.inf, 3]},
+        {"covariates": ["a", "b", "c", "d"]},
+        {"covariates": [1, 2, 3, 1e200]},
+        {"clusters": [1, 1, 1, 1]},
+        {"clusters": [1, 2, 3]},
+        {"clusters": ["a", None, "b", "c"]},
+        {"clusters": [1.0, np.nan, 2, 3]},
+        {"histories": [[1, 0, 1]] * 4},
+        {"captures": None},
+        {"confidence_level": 95},
+    ],
+)
 def test_bad_input(change):
     good = {"captures": [1, 2, 2, 1], "occasions": 3, "covariates": [0.0, 1.0, 0.5, 2.0], "clusters": [0, 0, 1, 1]}
     cov.huggins(**good)
     with pytest.raises(DataError):
         cov.huggins(**{**good, **change})
+
+
+def test_flags(data):
+    h, x = data[:2]
+    few = np.r_[np.ones(40, dtype=int), np.full(9, 2)]
+    assert any("fewer than 10" in flag for flag in cov.huggins(captures=few, occasions=3).flags)
+    assert not any("fewer than 10" in flag for flag in cov.huggins(captures=np.r_[few, 2], occasions=3).flags)
+    rare = cov.huggins(captures=np.r_[np.ones(400, dtype=int), np.full(3, 2)], occasions=2)
+    assert rare.pi_star[0] < 0.05 and any("1 chance in 20" in flag for flag in rare.flags)
+    mixed = np.repeat([1, 2, 3, 4, 5], [300, 60, 50, 60, 90])
+    assert any("do not fit" in flag for flag in cov.huggins(captures=mixed, occasions=5).flags)
+    assert cov.huggins(h, x).flags == ()
+
+
+def test_a_subsample_that_is_separated_does_not_matter(monkeypatch):
+    rng = np.random.default_rng(2)
+    k = rng.binomial(4, 0.4, 500)
+    k = np.maximum(k, 1)
+    x = rng.normal(size=500)
+    want = cov.huggins(captures=k, covariates=x, occasions=4).value
+    monkeypatch.setattr(module, "START_ROWS", 3)  # a start from three listings
+    assert cov.huggins(captures=k, covariates=x, occasions=4).value == pytest.approx(want, rel=1e-10)
 
 
 def test_bad_values(fit, data):

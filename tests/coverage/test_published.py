@@ -20,10 +20,12 @@ def bits(words):
 
 def pick(result, path):
     for key in path.split("."):
-        if key.isdigit():
+        if isinstance(result, dict):
+            result = result[key]
+        elif key.isdigit():
             result = result[int(key)]
         else:
-            result = result[key] if isinstance(result, dict) else getattr(result, key)
+            result = getattr(result, key)
     return float(result)
 
 
@@ -50,7 +52,9 @@ def test_huggins_is_that_of_vgam(which):
     fit = coverage.huggins(bits(data["histories"]), x)
     np.testing.assert_allclose(fit.coefficients, np.array(want["coefficients"], dtype=float), rtol=1e-10)
     # VGAM's covariance is that of its last step but one, hence 7 digits
-    np.testing.assert_allclose(fit.coefficient_standard_errors, np.array(want["standard_errors"], dtype=float), rtol=2e-7)
+    np.testing.assert_allclose(
+        fit.coefficient_standard_errors, np.array(want["standard_errors"], dtype=float), rtol=2e-7
+    )
     assert fit.value == pytest.approx(float(want["N"]), rel=1e-10)
     assert fit.standard_error == pytest.approx(float(want["N_se"]), rel=1e-7)
     assert fit.log_likelihood == pytest.approx(float(want["log_likelihood"]), rel=1e-12)

@@ -69,9 +69,18 @@ def test_bound_and_variances_written_out(data, form, corrected):
 def test_slopes_are_derivatives_of_the_uncorrected_bound():
     v1, v2 = np.array([300.0, 500.0, 200.0]), 800.0
 
-    def run(v1, v2, q, q2=0.0):
-        return cov.value_chao_from_sums(seen=5000, single_value=v1, single_square=q, double_value=v2, double_square=q2, n_single=50,
-                                        n_double=50, bias_corrected=False, form=form)
+    def run(form, v1, v2, q, q2=0.0):
+        return cov.value_chao_from_sums(
+            seen=5000,
+            single_value=v1,
+            single_square=q,
+            double_value=v2,
+            double_square=q2,
+            n_single=50,
+            n_double=50,
+            bias_corrected=False,
+            form=form,
+        )
 
     for form in FORMS:
         for j in range(3):
@@ -79,16 +88,16 @@ def test_slopes_are_derivatives_of_the_uncorrected_bound():
             q[j] = 1.0  # the variance is then g_j^2 (Q_0 = m V_0 = 0 as Q_2 = 0)
             h = np.zeros(3)
             h[j] = 1e-3
-            slope = (run(v1 + h, v2, q * 0).value - run(v1 - h, v2, q * 0).value) / 2e-3
-            assert run(v1, v2, q).standard_error == pytest.approx(slope, rel=1e-8)
-        slope = (run(v1, v2 + 1e-3, q * 0).value - run(v1, v2 - 1e-3, q * 0).value) / 2e-3
-        assert run(v1, v2, q * 0, 1.0).standard_error == pytest.approx(-slope, rel=1e-6)
+            slope = (run(form, v1 + h, v2, q * 0).value - run(form, v1 - h, v2, q * 0).value) / 2e-3
+            assert run(form, v1, v2, q).standard_error == pytest.approx(slope, rel=1e-8)
+        slope = (run(form, v1, v2 + 1e-3, q * 0).value - run(form, v1, v2 - 1e-3, q * 0).value) / 2e-3
+        assert run(form, v1, v2, q * 0, 1.0).standard_error == pytest.approx(-slope, rel=1e-6)
 
 
 @pytest.mark.parametrize("t", [2, 3, 6])
 def test_ones_give_chao2_exactly(draw, t):
     h, _, _, _ = draw(np.random.default_rng(t), n=600, t=t)
-    k, first, _ = cov.captures(h)
+    k = cov.captures(h)[0]
     one = np.ones(len(h))
     for corrected in (True, False):
         est = cov.value_chao(one, k, None, t, form="equal scrapes", bias_corrected=corrected)
@@ -116,7 +125,9 @@ def test_equal_singles_make_the_two_forms_equal():
     first = np.arange(110) % 3
     y = np.full(110, 7.0)
     a, b = (cov.value_chao(y, k, first, 3, form=form, bias_corrected=False) for form in FORMS)
-    assert a.value == pytest.approx(b.value, rel=1e-13) and a.standard_error == pytest.approx(b.standard_error, rel=1e-13)
+    assert a.value == pytest.approx(b.value, rel=1e-13) and a.standard_error == pytest.approx(
+        b.standard_error, rel=1e-13
+    )
     first = np.where(np.arange(110) < 55, 0, 1)
     a, b = (cov.value_chao(y, k, first, 3, form=form, bias_corrected=False) for form in FORMS)
     assert a.details["unseen"] < 0.25 * b.details["unseen"]  # scrapes that differ: the equal form is too high
@@ -130,12 +141,18 @@ def test_properties(data, form):
         est = cov.value_chao(y, k, first, t, form=form, **options)
         scaled = cov.value_chao(1e9 * y, k, first, t, form=form, **options)
         assert (scaled.value, scaled.standard_error, scaled.interval[0]) == pytest.approx(
-            (1e9 * est.value, 1e9 * est.standard_error, 1e9 * est.interval[0]), rel=1e-11)
+            (1e9 * est.value, 1e9 * est.standard_error, 1e9 * est.interval[0]), rel=1e-11
+        )
         p = rng.permutation(len(y))
         moved = {**options, **({"vendor": vendor[p]} if "vendor" in options else {})}
-        other = cov.value_chao(y[p], k[p], rng.permutation(t)[first[p]], t, form=form, **moved)  # scrapes relabelled too
+        other = cov.value_chao(
+            y[p], k[p], rng.permutation(t)[first[p]], t, form=form, **moved
+        )  # scrapes relabelled too
         assert (other.value, other.standard_error) == pytest.approx((est.value, est.standard_error), rel=1e-11)
-        limits = [cov.value_chao(y, k, first, t, form=form, confidence_level=c, **options).interval[0] for c in (0.6, 0.8, 0.95, 0.999)]
+        limits = [
+            cov.value_chao(y, k, first, t, form=form, confidence_level=c, **options).interval[0]
+            for c in (0.6, 0.8, 0.95, 0.999)
+        ]
         assert limits == sorted(limits, reverse=True) and len(set(limits)) == 4
         if "estimand" not in options:
             assert limits[-1] > y.sum()
@@ -151,16 +168,21 @@ def test_numerator_is_bilinear(data):
         return est.details["unseen"] * v[k == 2].sum()
 
     assert numerator(y + z) + numerator(y + 2 * z) == pytest.approx(
-        2 * numerator(y + 1.5 * z) + 0.5 * numerator(z), rel=1e-10)
+        2 * numerator(y + 1.5 * z) + 0.5 * numerator(z), rel=1e-10
+    )
 
 
 def test_sufficient_statistics_give_the_same(data):
     y, k, first, t, vendor = data
     one, two = k == 1, k == 2
     sums = {
-        "seen": y.sum(), "single_value": [y[one & (first == j)].sum() for j in range(t)],
-        "single_square": [(y[one & (first == j)] ** 2).sum() for j in range(t)], "double_value": y[two].sum(),
-        "double_square": (y[two] ** 2).sum(), "n_single": one.sum(), "n_double": two.sum(),
+        "seen": y.sum(),
+        "single_value": [y[one & (first == j)].sum() for j in range(t)],
+        "single_square": [(y[one & (first == j)] ** 2).sum() for j in range(t)],
+        "double_value": y[two].sum(),
+        "double_square": (y[two] ** 2).sum(),
+        "n_single": one.sum(),
+        "n_double": two.sum(),
     }
     by = {
         "vendor_seen": [y[vendor == v].sum() for v in range(30)],
@@ -169,7 +191,9 @@ def test_sufficient_statistics_give_the_same(data):
     }
     for extra, options in (({}, {}), (by, {"vendor": vendor})):
         a, b = cov.value_chao_from_sums(**sums, **extra), cov.value_chao(y, k, first, t, **options)
-        assert (a.value, a.standard_error, a.interval[0]) == pytest.approx((b.value, b.standard_error, b.interval[0]), rel=1e-12)
+        assert (a.value, a.standard_error, a.interval[0]) == pytest.approx(
+            (b.value, b.standard_error, b.interval[0]), rel=1e-12
+        )
         assert a.flags == b.flags
     with pytest.raises(NotIdentifiedError, match="vendor"):
         cov.value_chao_from_sums(**sums, estimand="expected")
@@ -177,8 +201,17 @@ def test_sufficient_statistics_give_the_same(data):
         cov.value_chao_from_sums(**sums, vendor_seen=by["vendor_seen"])
     with pytest.raises(DataError, match="columns"):
         cov.value_chao_from_sums(**sums, **{**by, "vendor_single": np.ones((30, t + 1))})
-    for change in ({"seen": 1.0}, {"seen": -1.0}, {"double_value": -1.0}, {"single_value": [1.0]}, {"single_value": [-1.0] * t},
-                   {"double_square": math.nan}, {"bias_corrected": 1}, {"estimand": "both"}, {"form": "x"}):
+    for change in (
+        {"seen": 1.0},
+        {"seen": -1.0},
+        {"double_value": -1.0},
+        {"single_value": [1.0]},
+        {"single_value": [-1.0] * t},
+        {"double_square": math.nan},
+        {"bias_corrected": 1},
+        {"estimand": "both"},
+        {"form": "x"},
+    ):
         with pytest.raises(DataError):
             cov.value_chao_from_sums(**{**sums, **change})
 
@@ -209,6 +242,10 @@ def test_nothing_seen_twice_or_once():
     for estimand in ("realised", "expected"):
         never = cov.value_chao(y, np.full(20, 3), first, 3, estimand=estimand)
         assert never.details["unseen"] == 0 and never.value <= y.sum()
+    twice = cov.value_chao(y, np.full(20, 2), first, 3)
+    assert twice.value == y.sum() == twice.interval[0] and twice.standard_error == 0
+    spread = cov.value_chao(y, np.full(20, 2), first, 3, estimand="expected").standard_error
+    assert spread == pytest.approx(math.sqrt((y**2).sum()), rel=1e-12)
     zero = cov.value_chao(np.zeros(20), np.ones(20, dtype=int), first, 2)
     assert zero.value == 0 and zero.standard_error == 0
 
@@ -216,10 +253,28 @@ def test_nothing_seen_twice_or_once():
 def test_bad_input(data):
     y, k, first, t, vendor = data
     good = {"y": y, "k": k, "first_scrape": first, "occasions": t}
-    for change in ({"y": -y}, {"y": y[1:]}, {"y": np.where(k == 1, np.nan, y)}, {"y": y * 1e150}, {"k": k + t}, {"k": k - 1}, {"k": k + 0.5},
-                   {"first_scrape": first + t}, {"first_scrape": first - 1}, {"first_scrape": first[1:]}, {"occasions": 1}, {"occasions": 0},
-                   {"occasions": 2}, {"form": "x"}, {"estimand": "x"}, {"vendor": vendor[1:]}, {"vendor": np.zeros(len(y))},
-                   {"confidence_level": 1}, {"y": y.reshape(1, -1)}, {"y": []}):
+    for change in (
+        {"y": -y},
+        {"y": y[1:]},
+        {"y": np.where(k == 1, np.nan, y)},
+        {"y": y * 1e150},
+        {"k": k + t},
+        {"k": k - 1},
+        {"k": k + 0.5},
+        {"first_scrape": first + t},
+        {"first_scrape": first - 1},
+        {"first_scrape": first[1:]},
+        {"occasions": 1},
+        {"occasions": 0},
+        {"occasions": 2},
+        {"form": "x"},
+        {"estimand": "x"},
+        {"vendor": vendor[1:]},
+        {"vendor": np.zeros(len(y))},
+        {"confidence_level": 1},
+        {"y": y.reshape(1, -1)},
+        {"y": []},
+    ):
         with pytest.raises(DataError):
             cov.value_chao(**{**good, **change})
     with pytest.raises(NotIdentifiedError, match="equal scrapes"):
