@@ -11,6 +11,7 @@ from darkmarket_estimates.simulate.orders import apply_margins, quantities, stre
 from darkmarket_estimates.simulate.prices import holding_prices, price_path
 from darkmarket_estimates.simulate.products import draw_products
 from darkmarket_estimates.simulate.record import Listings, Orders, Record
+from darkmarket_estimates.simulate.spec import Hiding, HoldingPrices
 from darkmarket_estimates.simulate.timeline import Clock, Spells
 from darkmarket_estimates.simulate.vendors import draw_vendors
 
@@ -35,10 +36,10 @@ def draw_history(spec: MarketSpec, rng: np.random.Generator) -> Record:
                              listing_elasticity=spec.listing_elasticity, popularity_sd=spec.popularity_sd,
                              categories=spec.categories, countries=spec.countries)
 
-    def switch(name: str, law: object) -> Spells:
+    def switch(name: str, law: Hiding | HoldingPrices | None) -> Spells:
         if law is None:
             return Spells.none(clock)
-        return spells(streams[name], clock, law.rate, law.back, born, end, spec.fixed_counts)  # type: ignore[attr-defined]
+        return spells(streams[name], clock, law.rate, law.back, born, end, spec.fixed_counts)
 
     last = np.full(n_products, float(days))
     died = next_event(streams["deletion"], 0.0 if spec.deletion is None else spec.deletion.rate, born, last,
@@ -52,10 +53,11 @@ def draw_history(spec: MarketSpec, rng: np.random.Generator) -> Record:
     rate = vendors.size[products.vendor] * products.demand * (spec.orders / (spec.n_vendors * spec.selling_days))
     price = products.price
     if spec.margins is not None:
-        there = np.maximum(np.minimum(end, high) - np.maximum(born, low), 0) - off.length(n_products, low, high)
+        until = np.minimum(end, high)  # a spell without return is endless, its product is not
+        on_sale = np.maximum(until - np.maximum(born, low), 0) - off.length(n_products, low, until)
         groups = {"category": (tuple(spec.categories), products.category),
                   "country": (tuple(spec.countries), vendors.country[products.vendor])}
-        more, dearer = apply_margins(spec.margins, rate * share * np.maximum(there, 0), price, groups)
+        more, dearer = apply_margins(spec.margins, rate * share * np.maximum(on_sale, 0), price, groups)
         rate, price = rate * more, price * dearer
 
     prices = price_path(streams["change"], price, born, end, spec.price_changes, holding,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, get_args
 
 import numpy as np
@@ -140,8 +141,8 @@ class MarketSpec:
             low = check.number(self.window[0], "first day of window", low=0)
             check.number(self.window[1], "last day of window", low=low, high=self.days, open_low=True)
         try:
-            np.datetime64(self.start, "D")
-        except ValueError as error:
+            date.fromisoformat(self.start)
+        except (TypeError, ValueError) as error:
             raise AssumptionError("start is not a date", expected="an ISO date, 2016-01-01",
                                   got=repr(self.start)) from error
         check.number(self.listing_elasticity, "listing_elasticity", low=0, high=2)
@@ -233,6 +234,8 @@ class Market:
         First instant of the window, and first instant after it.
     currency : str
     truth : Truth
+    record : Record
+        The whole history as arrays, for scrapers; its layout may change.
     """
 
     spec: MarketSpec

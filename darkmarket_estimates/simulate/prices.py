@@ -46,7 +46,6 @@ def price_path(rng: np.random.Generator, first: np.ndarray, born: np.ndarray, en
     time = time[np.argsort(clock.key(product, time), kind="stable")]
     sd = 0.0 if law is None else law.sd
     steps = sd * rng.standard_normal(product.size) - sd**2 / 2
-    steps[birth] = 0
     level = np.cumsum(steps)
     price = np.maximum(np.round(first[product] * np.exp(level - level[birth][product]), 2), 0.01)
     return PricePath(clock, product, time, price, holding, holding_price)

@@ -20,7 +20,7 @@ LIVE, HIDDEN, DELETED = range(3)
 
 def dates(spec: MarketSpec, time: np.ndarray) -> np.ndarray:
     """Return days since the start as datetime64[us]; infinity and NaN as NaT."""
-    result = np.full(time.shape, np.datetime64("NaT"), dtype="datetime64[us]")
+    result = np.full(time.shape, np.datetime64("NaT", "us"))
     known = np.isfinite(time)
     result[known] = np.datetime64(spec.start, "us") + np.rint(time[known] * 86_400e6).astype("timedelta64[us]")
     return result
@@ -91,7 +91,7 @@ def vendors(spec: MarketSpec, record: Record) -> pd.DataFrame:
         "review_share": record.vendors.review_share,
         "orders": np.bincount(vendor, minlength=n),
         "reviews": np.bincount(vendor[record.orders.reviewed[now]], minlength=n),
-        "turnover": np.bincount(vendor, (record.orders.price * record.orders.quantity)[now], minlength=n),
+        "turnover": np.bincount(vendor, (record.orders.price * record.orders.quantity)[now], minlength=n).astype(float),
     })
 
 

@@ -60,7 +60,7 @@ class Spells:
         end = np.maximum.reduceat(both.end, np.flatnonzero(first))
         return Spells(self.clock, both.item[last], both.start[first], end[group[last]])
 
-    def length(self, n_items: int, low: float, high: float) -> np.ndarray:
-        """Return the time in [low, high) that each item spends in its spells."""
-        inside = np.minimum(self.end, high) - np.maximum(self.start, low)
+    def length(self, n_items: int, low: float, high: float | np.ndarray) -> np.ndarray:
+        """Return the time in [low, high) that each item spends in its spells; `high` may be of shape (n_items,)."""
+        inside = np.minimum(self.end, np.broadcast_to(high, n_items)[self.item]) - np.maximum(self.start, low)
         return np.bincount(self.item, np.maximum(inside, 0), minlength=n_items)

@@ -109,7 +109,9 @@ def test_vendors_sell_in_proportion_to_their_size() -> None:
 
 def test_the_number_of_vendors_is_fixed_or_poisson() -> None:
     small = {"n_vendors": 40, "n_listings": 80, "orders": 10}
-    numbers = np.array([len(market(i, random_vendors=True, **small).vendors) for i in range(150)])
+    markets = [market(i, random_vendors=True, **small) for i in range(150)]
+    numbers = np.array([len(m.vendors) for m in markets])
+    assert [len(m.listings) for m in markets] == (2 * numbers).tolist()
     assert numbers.mean() == pytest.approx(40, abs=4 * np.sqrt(40 / 150))
     assert numbers.var(ddof=1) == pytest.approx(40, rel=4 * np.sqrt(2 / 149))
     assert len(market(1, **small).vendors) == 40
@@ -163,8 +165,8 @@ def test_countries_have_their_shares_sizes_and_prices() -> None:
     y = m.vendors["country"] == "y"
     assert y.mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.1875 / 4_000))
     per_vendor = m.vendors.groupby("country")["orders"].mean()
-    # relative sd of a vendor's orders: sizes exp(0.25) - 1, Poisson about 1 / 16 at most
-    assert per_vendor["y"] / per_vendor["x"] == pytest.approx(3, rel=4 * np.sqrt((np.exp(0.25) - 1 + 0.07) / 1_000 * 4 / 3))
+    cv2 = np.exp(0.25) - 1 + 0.07  # of a vendor's orders: sizes, and Poisson about 1 / 16 at most
+    assert per_vendor["y"] / per_vendor["x"] == pytest.approx(3, rel=4 * np.sqrt(cv2 * (1 / 1_000 + 1 / 3_000)))
     assert m.truth.orders == pytest.approx(100_000, rel=4 * np.sqrt((np.exp(0.25) * 2 - 1) / 4_000))
     price = m.listings.groupby("country")["price"].mean()
     assert price["y"] / price["x"] == pytest.approx(2, rel=4 * np.sqrt((np.e - 1) * (1 / 5_000 + 1 / 15_000)) * 1.3)
@@ -227,7 +229,8 @@ def test_review_shares_depend_on_log_size_through_the_logit() -> None:
     logit = np.log(0.3 / 0.7) + 0.5 * np.log(size[1:])
     np.testing.assert_allclose(x[1:], 1 / (1 + np.exp(-logit)), rtol=1e-12)
     assert x[0] == pytest.approx(0.3, rel=1e-12)  # a vendor without sales has no log size
-    many = draw_review_shares(np.random.default_rng(1), np.full(50_000, 20.0), ReviewShares(mean=0.3, slope=0.5, sd=0.1))
+    law = ReviewShares(mean=0.3, slope=0.5, sd=0.1)
+    many = draw_review_shares(np.random.default_rng(1), np.full(50_000, 20.0), law)
     mean, total = x[3], 0.3 * 0.7 / 0.01 - 1
     assert many.mean() == pytest.approx(mean, abs=4 * many.std() / np.sqrt(many.size))
     assert many.var() == pytest.approx(mean * (1 - mean) / (total + 1), rel=0.04)
@@ -236,8 +239,9 @@ def test_review_shares_depend_on_log_size_through_the_logit() -> None:
 def test_reviews_are_a_share_of_the_orders_of_each_vendor() -> None:
     m = market(review_shares=ReviewShares(mean=0.4, sd=0.15))
     v = m.vendors
-    z = (v["reviews"] - v["review_share"] * v["orders"]) / np.sqrt(v["orders"] * v["review_share"] * (1 - v["review_share"]))
-    z = z[v["orders"] >= 20]
+    v = v[v["orders"] >= 20]
+    n, p = v["orders"], v["review_share"]
+    z = (v["reviews"] - n * p) / np.sqrt(n * p * (1 - p))
     assert np.mean(z**2) == pytest.approx(1, abs=4 * np.sqrt(2.2 / len(z)))
     assert len(m.reviews) == m.sales["reviewed"].sum() < len(m.sales)
     assert v["review_share"].std() > 0.1
@@ -280,7 +284,8 @@ def test_fake_reviews_have_no_order_and_come_from_vendors_who_pad() -> None:
 
 
 def test_prices_change_at_their_rate_by_a_factor_of_mean_one() -> None:
-    m = market(price_changes=PriceChanges(rate=0.2, sd=0.3), categories={"all": Category(share=1, mean_price=500, sd=0)})
+    alike = {"all": Category(share=1, mean_price=500, sd=0)}
+    m = market(price_changes=PriceChanges(rate=0.2, sd=0.3), categories=alike)
     number = (m.events["event"] == "price changed").sum()
     assert number == pytest.approx(0.2 * 20 * 3_000, abs=4 * np.sqrt(12_000))
     end = m.listings["price"] / 500
@@ -384,6 +389,13 @@ def test_raking_meets_the_margins_and_keeps_the_odds_ratio() -> None:
     assert np.bincount(column, w) == pytest.approx([30, 20], rel=1e-8)
     assert w[0] * w[3] / (w[1] * w[2]) == pytest.approx(7 / 6, rel=1e-9)
     assert rake(weight, 26.0, []) == pytest.approx(np.full(4, 2.0), rel=1e-12)
+
+
+def test_margins_count_the_time_on_sale() -> None:
+    m = market(margins=Margins(reviews=200_000), review_shares=ReviewShares(mean=0.5, sd=0.1), window=(4, 17),
+               new_listings=0.5, deletion=Deletion(rate=0.1), hiding=Hiding(rate=0.1, back=0.05),
+               holding_prices=HoldingPrices(rate=0.1, back=0.05))
+    assert m.truth.reviewed_orders == pytest.approx(200_000, abs=4 * np.sqrt(200_000))
 
 
 def test_margins_are_met_in_expectation() -> None:

@@ -62,6 +62,12 @@ def test_union_and_length_agree_with_a_fine_grid(seed: int) -> None:
         assert (u.start[rows][1:] > u.end[rows][:-1]).all()
 
 
+def test_length_takes_an_end_for_each_item() -> None:
+    s = Spells.sorted(CLOCK, np.array([0, 2, 2]), np.array([1.0, 2.0, 6.0]), np.array([np.inf, 3.0, 7.0]))
+    assert s.length(3, 0.0, np.array([4.0, 9.0, 6.5])).tolist() == [3.0, 0.0, 1.5]
+    assert s.length(3, 8.0, 5.0).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_union_with_nothing_is_the_same() -> None:
     s, nothing = some_spells(1), Spells.none(CLOCK)
     for u in (s.union(nothing), nothing.union(s)):
