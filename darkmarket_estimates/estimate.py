@@ -90,7 +90,7 @@ class Estimate:
         "floor", "bounds", "census" (every sale counted), "prediction interval" (realised) or "confidence interval"
         (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval.
         """
-        return kind_of(self.model, self._total.interval is not None)
+        return kind_of(self.model, self._total.bounds, self._total.interval)
 
     @property
     def currency(self) -> str:
@@ -326,7 +326,7 @@ class Estimate:
             records.append({
                 **dict(zip(self.by, row.labels, strict=True)), "value": row.value * self.scale,
                 "floor": row.floor * self.scale, "lower_bound": bounds[0], "upper_bound": bounds[1],
-                "low": interval[0], "high": interval[1], "kind": kind_of(self.model, row.interval is not None),
+                "low": interval[0], "high": interval[1], "kind": kind_of(self.model, row.bounds, row.interval),
                 "flags": "; ".join(row.flags), "n_listings": row.n_listings, "n_vendors": row.n_vendors,
                 "count": row.count, "n_eff": row.n_eff, "top_vendor_share": row.top_share,
             })

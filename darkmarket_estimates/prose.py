@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 IDENTIFICATION = ("The review share is not identified from reviews alone: no amount of review data can confirm or refute "
                   "it.")
 
+#: A median this far from the value is printed beside it.
+MEDIAN_GAP = 0.01
+
 
 def headline(est: Estimate) -> str:
     """One line: figure, unit, interval or bounds, and what they are."""
@@ -103,4 +106,6 @@ def meaning(est: Estimate) -> str:
                 "interval is a confidence interval for it.")
     if est.kind.startswith("hybrid"):
         text += " It mixes in a stated prior."
+    if est.interval is not None and est.bounds is None and abs(est.median / est.value - 1) > MEDIAN_GAP:
+        text += f" The median of its distribution is {est.currency} {_render.amount(est.median)}."
     return f"{text} {reviewed}"

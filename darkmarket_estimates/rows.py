@@ -34,13 +34,13 @@ class Row:
     flags: tuple[str, ...]
 
 
-def kind_of(model: Model, has_interval: bool) -> str:
-    """What the figures of a model are."""
+def kind_of(model: Model, bounds: tuple[float, float] | None, interval: tuple[float, float] | None) -> str:
+    """What the figures of a row are."""
     if not model.has_share:
         return "floor"
-    if any(f.is_range for f in model.factors):
+    if bounds is not None:
         return "bounds"
-    if not has_interval:
+    if interval is None:
         return "census" if model.totals.header.counted == "sold" and model.estimand == "realised" else "point"
     # the standard error of a fitted mean is no prior; a distribution that the analyst states is
     prior = any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in model.factors)

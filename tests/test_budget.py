@@ -37,6 +37,14 @@ def test_shares_by_hand_realised():
         assert frame.variance[name] == pytest.approx(variance, rel=1e-8)
 
 
+def test_without_spread_only_unreviewed_sales_are_left():
+    totals = vendor_totals(Y)
+    frame = variances(turnover(totals, review_rate=ReviewRate(mean=0.44, between_vendor_sd=0.0)))
+    assert list(frame.index) == ["unreviewed sales"]
+    v = 0.56 / 0.44**2 * totals.sum("price_sq_reviews")
+    assert frame.variance.iloc[0] == pytest.approx(math.log1p(v / (Y.sum() / 0.44) ** 2), rel=1e-8)
+
+
 def test_shares_by_hand_expected():
     frame = variances(turnover(vendor_totals(Y), review_rate=RATE, estimand="expected"))
     v_s = math.log1p((Y**2).sum() / Y.sum() ** 2)

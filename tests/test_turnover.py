@@ -87,6 +87,7 @@ def test_by_group_is_each_group_its_own():
     y = totals.to_frame().set_index("market").value
     assert est.bounds == pytest.approx((y["A"] / 0.5 + y["B"] / 0.8, y["A"] / 0.5 + y["B"] / 0.4), rel=1e-12)
     rows = est.to_frame().set_index("market")
+    assert rows.kind["A"] == "prediction interval" and rows.kind["B"] == rows.kind["(all)"] == "bounds"
     assert rows.value["A"] == pytest.approx(y["A"] / 0.5) and math.isnan(rows.value["B"])
 
 
@@ -370,6 +371,31 @@ def test_summary_names_every_assumption_and_every_rule():
     for words in ("a source", "market coverage between 0.7 and 0.9", "genuine share 0.95", "price > 10,000", "removed",
                   "1-31 January 2016", "not identified", "intervals do not", "vendors"):
         assert words in text
+
+
+def test_a_median_far_from_the_value_is_printed():
+    rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
+    far = turnover(vendor_totals(Y[:5]), review_rate=rate, estimand="expected")
+    assert abs(far.median / far.value - 1) > 0.01 and "The median of its distribution is USD" in far.summary()
+    near = turnover(vendor_totals(np.full(3000, 50.0)), review_rate=rate)
+    assert abs(near.median / near.value - 1) < 0.01 and "The median" not in near.summary()
+
+
+def test_conservative_spread_law_is_wider():
+    default, wide = (turnover(vendor_totals(Y), review_rate=RATE, spread_law=law).interval
+                     for law in ("default", "conservative"))
+    assert wide[1] - wide[0] > 1.02 * (default[1] - default[0])
+
+
+@pytest.mark.parametrize("y", [[5.0], [7.0] * 50, [1e-9] * 30 + [1e9], [0.0, 3.0]])
+@pytest.mark.parametrize(("estimand", "method"), PAIRS)
+def test_extremes_work(y, estimand, method):
+    est = turnover(vendor_totals(y, reviews=np.ones(len(y)) * (np.asarray(y) > 0)), review_rate=RATE, estimand=estimand,
+                   interval=method, rng=1)
+    low, high = est.interval
+    assert 0 <= low <= high < np.inf
+    # where one vendor is most of the money the tail rule alone leaves the value out: the default takes a hull
+    assert method == "tail" or low <= est.value <= high
 
 
 def test_html_escapes_labels():
