@@ -216,6 +216,8 @@ class Model:
                 assert factor.rate is not None
                 (y, q, _, _), = self.strata(cells, at)
                 size = math.inf if BETWEEN_VENDORS in self.frozen else factor.rate.size
+                if UNREVIEWED in self.frozen and math.isinf(size):
+                    break  # nothing else is uncertain: the share is a pure scale
                 law = realised_uncertain_share(y, q, *nodes(factor.spec), size, spread_law=self.spread_law)
                 return law, (i,)
         return self._conditional(cells, at), ()
@@ -249,8 +251,13 @@ class Model:
             return _EXPECTED[self.interval](x)
         if self.totals.header.counted == "sold":
             return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
-        return independent_sum([realised(y, q, share, spread, spread_law=self.spread_law)
-                                for y, q, share, spread in self.strata(cells, at) if y.any()])
+        return independent_sum([self._predictive(*stratum) for stratum in self.strata(cells, at) if stratum[0].any()])
+
+    def _predictive(self, y: np.ndarray, q: np.ndarray, share: float, spread: float) -> Law:
+        """Law of the realised total of the vendors that share one mean review share."""
+        if UNREVIEWED in self.frozen and spread == 0:
+            return PointLaw(float(y.sum()) / share)
+        return realised(y, q, share, spread, spread_law=self.spread_law)
 
     def _weights(self, cells: np.ndarray) -> Iterator[np.ndarray]:
         """Blocks of bootstrap weights, keyed by vendor: the same whatever the row or the part of the table."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from darkmarket_estimates import ExchangeRate, HoldingPrice, Range, ReviewRate, turnover
+from darkmarket_estimates import ByGroup, ExchangeRate, HoldingPrice, Range, ReviewRate, Totals, turnover
 from darkmarket_estimates.distribution.factors import log_variance
 from tests.tables import listings, vendor_totals
 
@@ -45,6 +45,14 @@ def test_without_spread_only_unreviewed_sales_are_left():
     assert frame.variance.iloc[0] == pytest.approx(math.log1p(v / (Y.sum() / 0.44) ** 2), rel=1e-8)
 
 
+def test_a_factor_on_part_of_the_money_counts_by_the_square_of_its_part():
+    totals = Totals.from_cells(vendor=range(120), value=Y, reviews=np.ones(120), groups={"g": ["a", "b"] * 60},
+                               currency="USD")
+    est = turnover(totals, review_rate=1.0, market_coverage=ByGroup("g", {"a": 0.8, "b": stats.beta(80, 20)}))
+    part = Y[1::2].sum() / Y.sum()
+    assert variances(est).variance.iloc[0] == pytest.approx(part**2 * log_variance(stats.beta(80, 20)), rel=1e-8)
+
+
 def test_shares_by_hand_expected():
     frame = variances(turnover(vendor_totals(Y), review_rate=RATE, estimand="expected"))
     v_s = math.log1p((Y**2).sum() / Y.sum() ** 2)
@@ -55,6 +63,7 @@ def test_shares_by_hand_expected():
 @pytest.mark.parametrize("options", [
     {"review_rate": RATE}, {"review_rate": RATE, "estimand": "expected"},
     {"review_rate": RATE, "market_coverage": stats.beta(80, 20), "genuine_share": stats.beta(90, 10)},
+    {"review_rate": ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.0)},
     {"review_rate": RATE, "interval": "delta"}, {"review_rate": RATE, "interval": "lognormal"},
     {"review_rate": RATE, "estimand": "expected", "interval": "delta", "market_coverage": stats.beta(80, 20)},
     {"review_rate": ReviewRate(mean=Range(0.4, 0.6), between_vendor_sd=0.1), "market_coverage": stats.beta(80, 20)},

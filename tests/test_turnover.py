@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 import darkmarket_estimates as dme
 from darkmarket_estimates import (
@@ -21,6 +21,7 @@ from darkmarket_estimates import (
     ReviewRate,
     turnover,
 )
+from darkmarket_estimates.distribution.factors import log_variance
 from darkmarket_estimates.inference import INTERVALS, imbens_manski
 from tests.tables import ROLES, listing_table, listings, vendor_totals
 
@@ -140,6 +141,11 @@ def test_a_factor_on_part_of_the_money_moves_only_that_part():
     cv = stats.beta(80, 20).std() / 0.8
     half = 1.959963984540054 * y["B"] / 0.8 * cv
     assert known.interval == pytest.approx((known.value - half, known.value + half), rel=1e-8)
+    log = turnover(totals, review_rate=1.0, market_coverage=ByGroup("market", {"A": 0.8, "B": stats.beta(80, 20)}),
+                   interval="lognormal")
+    s = y["B"] / 0.8 / log.value * math.sqrt(log_variance(stats.beta(80, 20)))
+    assert log.interval == pytest.approx((log.value * math.exp(-1.959963984540054 * s),
+                                          log.value * math.exp(1.959963984540054 * s)), rel=1e-8)
 
 
 @pytest.mark.parametrize(("estimand", "method"), PAIRS)
@@ -212,6 +218,26 @@ def test_imbens_manski_limits():
     assert gammas == sorted(gammas)
     c, width = -stats.norm.ppf(gammas[2]), math.log(1.1) / 0.2
     assert stats.norm.cdf(c + width) - stats.norm.cdf(-c) == pytest.approx(0.95, abs=1e-9)
+
+
+def test_imbens_manski_interval_by_hand():
+    rate = ReviewRate(mean=Range(0.4, 0.7), between_vendor_sd=0.11)
+    totals = vendor_totals(Y)
+    size = 0.55 * 0.45 / 0.11**2 - 1  # of the Beta law at the middle, kept at both ends
+
+    def end(rho):
+        variance, t = rho * (1 - rho) / (size + 1), Y.sum() / rho
+        second = rho**2 + variance
+        v = (variance * (Y**2).sum() + rho * (rho - second) * totals.sum("price_sq_reviews")) / (rho**2 * second)
+        return t, math.sqrt(math.log1p(v / t**2))
+
+    (t_low, s_low), (t_high, s_high) = end(0.7), end(0.4)
+    width = math.log(t_high / t_low) / max(s_low, s_high)
+    c = optimize.brentq(lambda c: stats.norm.cdf(c + width) - stats.norm.cdf(-c) - 0.95, 1, 3, xtol=1e-13)
+    est = turnover(totals, review_rate=rate, interval="lognormal")
+    assert est.bounds == pytest.approx((t_low, t_high), rel=1e-12)
+    assert est.interval == pytest.approx((t_low * math.exp(-c * s_low), t_high * math.exp(c * s_high)), rel=1e-8)
+    assert s_low != pytest.approx(s_high, rel=0.02)
 
 
 def test_interval_around_bounds_contains_them():
