@@ -101,3 +101,33 @@ def test_reproduce_prints_every_figure_with_a_status():
     assert all(row["status"] for row in rows["rows"])
     assert call("reproduce").exit_code == call("reproduce", "nothing2016").exit_code == 2
     assert call("reproduce", "kruithof2016", "--all").exit_code == 2
+
+
+def test_simulate_then_estimate_then_compare(tmp_path):
+    made = call("simulate", "small", "--out", tmp_path / "m", "--seed", 3)
+    assert made.exit_code == 0 and "3,000 simulated listings" in made.stdout
+    truth = json.loads((tmp_path / "m" / "truth.json").read_text())
+    assert truth["simulated"] is True and truth["realised_turnover"] > 0
+    again = call("simulate", "small", "--out", tmp_path / "n", "--seed", 3)
+    assert again.exit_code == 0
+    assert (tmp_path / "m" / "listings.csv").read_bytes() == (tmp_path / "n" / "listings.csv").read_bytes()
+    (tmp_path / "v.toml").write_text('[floor]\ncap = 2000\n\n["with a share"]\ncap = 2000\nreview_rate = "0.44+-0.02"\n'
+                                     'between_vendor_sd = 0.13\n\n[broken]\nestimand = "none"\n')
+    roles = ["--price", "price", "--reviews", "reviews", "--vendor", "vendor", "--listing", "listing", "--currency", "USD"]
+    result = call("compare", tmp_path / "m" / "listings.csv", *roles, "--variants", tmp_path / "v.toml", "--json")
+    rows = {row["variant"]: row for row in json.loads(result.stdout)}
+    assert rows["floor"]["kind"] == "floor" and rows["with a share"]["low"] < rows["with a share"]["value"]
+    assert "estimand" in rows["broken"]["error"]
+    table = call("compare", tmp_path / "m" / "listings.csv", *roles, "--variants", tmp_path / "v.toml")
+    assert "with a share" in table.stdout
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("not toml", "cannot be read"), ("[a]\nshare = 1\n", "a table with keys"), ("a = 1\n", "a table with keys"),
+    ('[a]\nreview_rate = "x"\n', "cannot be read"), ("[a]\nbetween_vendor_sd = 0.1\n", "needs --review-rate"),
+])
+def test_variants_that_cannot_be_read(table, tmp_path, text, message):
+    (tmp_path / "v.toml").write_text(text)
+    result = call("compare", table, *ROLES, "--variants", tmp_path / "v.toml")
+    assert result.exit_code == 2 and message in result.stderr
+    assert call("simulate", "alphabay", "--out", tmp_path / "x").exit_code == 2

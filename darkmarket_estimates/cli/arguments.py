@@ -1,0 +1,50 @@
+"""Arguments as text: assumptions, windows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from scipy import stats
+
+from darkmarket_estimates.assumptions import Range, ReviewRate
+from darkmarket_estimates.errors import AssumptionError
+
+_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
+_SPEC = re.compile(rf"(?P<mean>{_NUMBER})(?:(?:\+-|±)(?P<error>{_NUMBER})|:(?P<high>{_NUMBER}))?")
+
+
+def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None = None) -> Any:
+    """Read ``0.44`` (known), ``0.44+-0.02`` (mean and standard error) or ``0.57:1`` (range).
+
+    Examples
+    --------
+    >>> parse_spec("0.57:1", "review rate")
+    Range(low=0.57, high=1.0)
+    """
+    if text is None:
+        if between_vendor_sd is not None:
+            raise AssumptionError("--between-vendor-sd needs --review-rate")
+        return None
+    match = _SPEC.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise AssumptionError(f"the {name} cannot be read", expected="0.44, 0.44+-0.02 or 0.57:1", got=repr(text))
+    mean, error, high = (None if v is None else float(v) for v in match.group("mean", "error", "high"))
+    assert mean is not None
+    centre: float | Range = mean if high is None else Range(mean, high)
+    if name == "review rate":
+        return ReviewRate(mean=centre, standard_error=error or 0.0, between_vendor_sd=between_vendor_sd)
+    if error is not None:
+        if name == "exchange rate" or name == "units per order":
+            sigma = (error / mean) if mean else 0.0
+            return stats.lognorm(sigma, scale=mean)
+        return ReviewRate(mean=mean, standard_error=error).mean_spec
+    return centre
+
+
+def window_of(text: str | None) -> tuple[str, str] | None:
+    """The two days of `2016-01-01:2016-02-01`."""
+    if text is None:
+        return None
+    start, _, end = text.partition(":")
+    return start, end
