@@ -188,7 +188,7 @@ def from_spending_brackets(
     if c.ndim != 1 or len(c) != len(n) + 1:
         raise DataError("edges and counts do not fit", expected=f"{len(n) + 1} edges for {len(n)} brackets",
                         got=f"{c.size} edges")
-    if np.isnan(c).any() or c[0] < 0 or not (np.diff(c) > 0).all() or math.isinf(c[-2]):
+    if not np.isfinite(c[:-1]).all() or c[0] < 0 or not (np.diff(c) > 0).all():
         raise DataError("edges must rise from 0 or more; only the last may be infinite", got=repr(c.tolist()))
     if (n > 0).sum() < 2:
         raise DataError("all respondents are in one bracket: no distribution is identified", got=repr(n.tolist()),

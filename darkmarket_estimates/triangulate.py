@@ -172,14 +172,15 @@ class Triangulation:
         left, right = min(positive) / 1.5, max(positive) * 1.5
         colours = dict(zip(MISSES, (style.VALUE, style.BOUNDS, "#3d8b5f", "#8a5a9b")))
         for y, s in enumerate(self.sources):
-            low, high = max(s.low, left), min(s.high, right)
-            ax.plot([low, high], [y, y], color=colours[s.side], linewidth=6 if s.kind != "point" else 0,
-                    solid_capstyle="butt", label=s.side, zorder=3)
+            colour = colours[s.side]
             if s.kind == "point":
-                ax.plot([low], [y], "o", color=colours[s.side], markersize=8, zorder=3)
-            elif math.isinf(s.high) or s.low == 0:
-                ax.plot([right if math.isinf(s.high) else left], [y], ">" if math.isinf(s.high) else "<",
-                        color=colours[s.side], markersize=9, clip_on=False, zorder=4)
+                ax.plot([max(s.low, left)], [y], "o", color=colour, markersize=8, label=s.side, zorder=3)
+                continue
+            ax.plot([max(s.low, left), min(s.high, right)], [y, y], color=colour, linewidth=6, solid_capstyle="butt",
+                    label=s.side, zorder=3)
+            if math.isinf(s.high) or s.low == 0:
+                end, arrow = (right, ">") if math.isinf(s.high) else (left, "<")
+                ax.plot([end], [y], arrow, color=colour, markersize=9, clip_on=False, zorder=4)
         ax.set_xscale("log")
         ax.set_xlim(left, right)
         ax.set_ylim(len(self.sources) - 0.4, -0.6)

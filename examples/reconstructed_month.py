@@ -43,7 +43,8 @@ def main() -> None:
     print("\nPrice bands:")
     print(bands[["price_band", "% of orders", "% of money"]].round(1).to_string(index=False))
     print(f"\n{by_country}")
-    print(f"One review share for all, as in the report: {dme.turnover(listings.totals(), review_rate=dme.Range(0.565, 1))}")
+    scenario = dme.turnover(listings.totals(), review_rate=dme.Range(0.5687, 1), interval=None)
+    print(f"One review share for all, from the one that the report's bounds imply to 1: {scenario}")
 
     path.parent.mkdir(parents=True, exist_ok=True)
     ax = by_country.plot()

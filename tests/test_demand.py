@@ -9,6 +9,7 @@ from scipy import optimize, stats
 from darkmarket_estimates import Range
 from darkmarket_estimates.demand import from_spending_brackets
 from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.published.size_laws import SizeLaw
 
 INF = math.inf
 EDGES, COUNTS = [0, 100, 250, 500, 1000, INF], [20, 25, 22, 15, 9]
@@ -49,6 +50,16 @@ def test_maximum_likelihood_against_brute_force(family):
         best = optimize.minimize_scalar(lambda s, e=end: loss([math.log(e), s]), bounds=(-2, 1.7), method="bounded",
                                         options={"xatol": 1e-10}).fun
         assert likelihood + best == pytest.approx(stats.chi2.ppf(0.95, 1) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_small_brackets_of_either_tail_keep_their_probability(family):
+    from darkmarket_estimates.demand import _cells
+
+    p = _cells(np.array([0, 1.0, 2.0, 100, 900, INF]), family, 100.0, 0.5)
+    law = SizeLaw(family=family, mean=100.0, shape=0.5)
+    assert (p > 0).all() and p.sum() == pytest.approx(1)
+    assert (p[0], p[-1]) == pytest.approx((float(law.cdf(1.0)), float(law.sf(900.0))), rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("factor", [0.01, 7.0])
@@ -148,4 +159,4 @@ def test_the_interval_covers():
 @pytest.mark.statistical
 @pytest.mark.parametrize("n", [60, 99, 400])
 def test_the_interval_covers_long(n):
-    assert abs(_covered(1500, n, n) - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 1500) + 0.005 * (n < 100)
+    assert abs(_covered(600, n, n) - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 600)

@@ -69,7 +69,8 @@ def test_from_orders():
 
 
 def test_what_cannot_both_hold():
-    sources = [source(name="reviews", low=10.0, high=20.0), source(name="chain", side="on-chain", low=40.0, high=40.0, kind="point"),
+    sources = [source(name="reviews", low=10.0, high=20.0),
+               source(name="chain", side="on-chain", low=40.0, high=40.0, kind="point"),
                source(name="floor", low=15.0, high=INF, kind="lower bound"),
                source(name="ceiling", side="demand side", low=0.0, high=12.0, kind="upper bound")]
     found = one_scale(sources, currency="USD").apart()
@@ -112,6 +113,9 @@ def test_picture():
     own = plt.figure().add_subplot()
     assert one_scale(sources, currency="USD").plot(own) is own
     assert [t.get_text().split("\n")[0] for t in own.get_yticklabels()] == ["reviews", "chain", "floor", "ceiling"]
+    assert {t.get_text() for t in own.get_legend().get_texts()} == {"supply side", "on-chain", "demand side"}
+    assert [line.get_marker() for line in own.get_lines() if line.get_label() == "on-chain"] == ["o"]
+    assert {line.get_marker() for line in own.get_lines()} == {"None", "o", "<", ">"}
     assert own.get_xscale() == "log" and own.get_xlabel() == "USD a month (log scale)"
     plt.close("all")
     with pytest.raises(DataError, match="positive"):

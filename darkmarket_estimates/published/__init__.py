@@ -13,12 +13,18 @@ Examples
 
 from __future__ import annotations
 
+from darkmarket_estimates.published.order_values import compare_order_values, fit_order_values, plot_order_values
 from darkmarket_estimates.published.recipes import RECIPES
+from darkmarket_estimates.published.reconstruction import Reconstruction, reconstruct
 from darkmarket_estimates.published.reproduction import Reproduction, Row
 from darkmarket_estimates.published.rounding import Rounded
-from darkmarket_estimates.published.study import Study, study_from_toml, study_text
+from darkmarket_estimates.published.size_laws import SizeLaw
+from darkmarket_estimates.published.study import Study, get, study_from_toml
 
-__all__ = ["Reproduction", "Rounded", "Row", "Study", "get", "list", "study_from_toml"]
+__all__ = [
+    "Reconstruction", "Reproduction", "Rounded", "Row", "SizeLaw", "Study", "compare_order_values",
+    "fit_order_values", "get", "list", "plot_order_values", "reconstruct", "study_from_toml",
+]
 
 
 def list() -> tuple[str, ...]:
@@ -30,14 +36,3 @@ def list() -> tuple[str, ...]:
     True
     """
     return tuple(RECIPES)
-
-
-def get(name: str) -> Study:
-    """Return a study by name.
-
-    Raises
-    ------
-    DataError
-        The name is unknown (the message lists those that are known), or the study's file has a fault.
-    """
-    return study_from_toml(name, study_text(name))

@@ -44,6 +44,8 @@ class Figure:
     scope, period, markets, currency, note : str
     derived_from : tuple of str
         Figures, and files of the data folder ("data:..."), that a derived one ("D") follows from.
+    changed_from : str
+        What was really printed, where `Study.with_figure` put another figure in its place.
     """
 
     study: str
@@ -61,6 +63,7 @@ class Figure:
     currency: str
     note: str
     derived_from: tuple[str, ...]
+    changed_from: str = ""
 
     @property
     def name(self) -> str:
@@ -127,14 +130,15 @@ def read_figure(study: str, key: str, entry: Any, inherited: Mapping[str, str], 
     return Figure(
         study=study, key=key, what=entry["what"], printed=entry["printed"], unit=entry["unit"], reading=reading,
         value=_interval(entry, reading, where), source=entry["source"], tag=tag, note=entry.get("note", ""),
-        derived_from=tuple(p if "." in p else f"{study}.{p}" for p in parents),
+        derived_from=tuple(p if "." in p or p.startswith("data:") else f"{study}.{p}" for p in parents),
         **{name: entry.get(name, inherited[name]) for name in INHERITED},
     )
 
 
 def _interval(entry: Mapping[str, Any], reading: str, where: str) -> Rounded:
     if reading not in READINGS:
-        raise DataError("a reading is unknown", where=where, got=repr(reading), expected="one of " + ", ".join(READINGS))
+        raise DataError("a reading is unknown", where=where, got=repr(reading),
+                        expected="one of " + ", ".join(READINGS))
     printed = entry["printed"]
     ends = {name: entry[name] for name in ("low", "high") if name in entry}
     if (reading == "between") != (len(ends) == 2) or (ends and reading != "between"):

@@ -1,84 +1,27 @@
-"""Order values from four summaries: is there a distribution with that mean, money share, count share and maximum?"""
+"""A distribution of order values with a given mean, money share, count share and maximum, if there is one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
 from darkmarket_estimates._checks import choice, number
 from darkmarket_estimates.errors import AssumptionError
+from darkmarket_estimates.published.size_laws import FAMILIES, SizeLaw
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Family -> (law of one order with mean 1, law of one unit of money) at a shape; a wider law has a larger shape.
-#: The money of orders of size x has density x f(x) / mean.
-FAMILIES: Mapping[str, Callable[[float], tuple[stats.rv_continuous, Callable[[float], float]]]] = {
-    "lognormal": lambda s: (
-        stats.lognorm(s, scale=math.exp(-s * s / 2)),
-        lambda x: float(stats.norm.sf((math.log(x) - s * s / 2) / s)),
-    ),
-    "gamma": lambda s: (
-        stats.gamma(1 / s**2, scale=s**2),
-        lambda x: float(stats.gamma.sf(x, 1 / s**2 + 1, scale=s**2)),
-    ),
-    "weibull": lambda s: (
-        stats.weibull_min(1 / s, scale=1 / math.gamma(1 + s)),
-        lambda x: float(stats.gamma.sf((x * math.gamma(1 + s)) ** (1 / s), 1 + s)),
-    ),
-}
 
+def fit_order_values(*, mean: float, threshold: float, money_above: float, family: str = "lognormal") -> SizeLaw:
+    """Find the law of a family with this mean and this share of the money above the threshold.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderValueFit:
-    """A family of order values with a given mean and a given share of the money above a threshold.
-
-    Attributes
-    ----------
-    family : str
-    mean, threshold : float
-        In one currency.
-    money_above : float
-        Share of the money in orders above the threshold.
-    shape : float
-        Of the family: sigma of the log-normal, 1 / sqrt(shape) of the gamma, 1 / shape of the Weibull.
-    """
-
-    family: str
-    mean: float
-    threshold: float
-    money_above: float
-    shape: float
-
-    @property
-    def law(self) -> stats.rv_continuous:
-        """Distribution of one order's value."""
-        scaled = FAMILIES[self.family](self.shape)[0]
-        return scaled.dist(*scaled.args, **{**scaled.kwds, "scale": scaled.kwds["scale"] * self.mean})
-
-    @property
-    def orders_above(self) -> float:
-        """Share of orders above the threshold."""
-        return float(self.law.sf(self.threshold))
-
-    def orders_for_maximum(self, maximum: float, probability: float = 0.5) -> float:
-        """Number of orders at which the largest stays at or below `maximum` with this probability."""
-        number(probability, "probability", low=0, high=1, open_low=True, open_high=True)
-        tail = float(self.law.sf(number(maximum, "maximum", low=0, open_low=True)))
-        return math.inf if tail == 0 else math.log(probability) / math.log1p(-tail)
-
-
-def fit_order_values(*, mean: float, threshold: float, money_above: float, family: str = "lognormal") -> OrderValueFit:
-    """Find the member of a family with this mean and this share of money above the threshold.
-
-    With unit mean, the money above x is 1 - L(F(x)), L the Lorenz curve; in each family it is monotone in the shape as
-    long as the law is narrow, and the narrowest solution is taken.
+    The share rises with the shape from 0 (or 1, for a threshold below the mean) and may fall again for very wide laws,
+    in which the mean rests on a few huge orders: the narrowest solution is taken.
 
     Parameters
     ----------
@@ -90,18 +33,18 @@ def fit_order_values(*, mean: float, threshold: float, money_above: float, famil
 
     Returns
     -------
-    OrderValueFit
+    SizeLaw
 
     Raises
     ------
     AssumptionError
-        No member of the family has both; the message says how much money it can reach.
+        No member of the family has both; the message says how much money it can have there.
 
     Examples
     --------
-    >>> fit = fit_order_values(mean=75, threshold=200, money_above=0.3)
-    >>> round(fit.shape, 4), round(fit.orders_above, 4), round(fit.orders_for_maximum(973))
-    (0.9711, 0.0674, 778)
+    >>> law = fit_order_values(mean=75, threshold=200, money_above=0.3)
+    >>> round(law.shape, 4), round(float(law.sf(200)), 4)
+    (0.9711, 0.0674)
     """
     choice(family, "family", tuple(FAMILIES))
     mean = number(mean, "mean", low=0, open_low=True)
@@ -109,70 +52,81 @@ def fit_order_values(*, mean: float, threshold: float, money_above: float, famil
     share = number(money_above, "money_above", low=0, high=1, open_low=True, open_high=True)
 
     def excess(log_shape: float) -> float:
-        return FAMILIES[family](math.exp(log_shape))[1](edge) - share
+        return float(FAMILIES[family].money(edge, math.exp(log_shape))) - share
 
-    grid = np.linspace(math.log(0.02), math.log(12.0), 200)
+    grid = np.linspace(math.log(0.02), math.log(8.0), 200)
     values = np.array([excess(g) for g in grid])
-    rises = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-    if not len(rises):
+    crossings = np.flatnonzero(np.diff(np.sign(values)) != 0)
+    if not len(crossings):
         raise AssumptionError(f"no {family} distribution has this mean and this money above the threshold",
-                              expected=f"a share of at most {values.max() + share:.3g} above {threshold:g}",
+                              expected=f"{values.min() + share:.3g} to {values.max() + share:.3g} above {threshold:g}",
                               got=f"{share:g}")
-    root = optimize.brentq(excess, grid[rises[0]], grid[rises[0] + 1], xtol=1e-13)
-    return OrderValueFit(family=family, mean=mean, threshold=float(threshold), money_above=share, shape=math.exp(root))
+    root = optimize.brentq(excess, grid[crossings[0]], grid[crossings[0] + 1], xtol=1e-14)
+    return SizeLaw(family=family, mean=mean, shape=math.exp(root))
+
+
+def orders_for_maximum(law: SizeLaw, maximum: float, probability: float = 0.5) -> float:
+    """Return the number of orders of which the largest is at most `maximum` with this probability.
+
+    Examples
+    --------
+    >>> round(orders_for_maximum(fit_order_values(mean=75, threshold=200, money_above=0.3), 973))
+    778
+    """
+    number(probability, "probability", low=0, high=1, open_low=True, open_high=True)
+    tail = float(law.sf(number(maximum, "maximum", low=0, open_low=True)))
+    return math.inf if tail == 0 else math.log(probability) / math.log1p(-tail)
 
 
 def compare_order_values(
     *, mean: float, threshold: float, money_above: float, orders_above_limit: float, maximum: float
 ) -> pd.DataFrame:
-    """Every family against all four summaries.
+    """Hold every family against all four summaries.
 
     Parameters
     ----------
     mean, threshold, money_above : float
         Met exactly by the fit.
     orders_above_limit : float
-        The share of orders above the threshold must stay below it.
+        The share of orders above the threshold must be less.
     maximum : float
         The largest order that was seen.
 
     Returns
     -------
     DataFrame
-        A row a family: family, shape, orders_above, orders_for_maximum_low, orders_for_maximum,
-        orders_for_maximum_high (numbers of orders at which `maximum` is the 97.5 %, 50 % and 2.5 % point of the
-        largest), has_all_four.
+        A row a family: family, shape, orders_above, few, typical, many, has_all_four. The last numbers of orders are
+        those of which the largest stays below `maximum` with probability 0.975, 0.5 and 0.025.
     """
     import pandas as pd
 
     rows = []
     for family in FAMILIES:
-        fit = fit_order_values(mean=mean, threshold=threshold, money_above=money_above, family=family)
-        few, typical, many = (fit.orders_for_maximum(maximum, p) for p in (0.975, 0.5, 0.025))
-        rows.append({"family": family, "shape": fit.shape, "orders_above": fit.orders_above,
-                     "orders_for_maximum_low": few, "orders_for_maximum": typical, "orders_for_maximum_high": many,
-                     "has_all_four": bool(fit.orders_above < orders_above_limit and many >= 1)})
+        law = fit_order_values(mean=mean, threshold=threshold, money_above=money_above, family=family)
+        few, typical, many = (orders_for_maximum(law, maximum, p) for p in (0.975, 0.5, 0.025))
+        above = float(law.sf(threshold))
+        rows.append({"family": family, "shape": law.shape, "orders_above": above, "few": few, "typical": typical,
+                     "many": many, "has_all_four": bool(above < orders_above_limit and many > 1)})
     return pd.DataFrame(rows)
 
 
-def plot_order_values(fits: list[OrderValueFit], ax: Axes | None = None, *, maximum: float | None = None) -> Axes:
-    """Draw the share of orders above each value (log axes), the threshold and the largest order that was seen."""
+def plot_order_values(laws: list[SizeLaw], *, threshold: float, maximum: float, ax: Axes | None = None) -> Axes:
+    """Draw the share of orders above each value, the threshold, and the largest order that was seen (log axes)."""
     from darkmarket_estimates.plots import style
 
-    ax = style.axes(ax, 7.0, 4.2)
-    top = maximum if maximum is not None else 10 * fits[0].threshold
-    x = np.geomspace(fits[0].mean / 10, 2 * top, 300)
-    for fit, dash in zip(fits, ("-", "--", ":", "-.")):
-        ax.plot(x, 100 * fit.law.sf(x), dash, label=f"{fit.family}: {100 * fit.orders_above:.1f}% above {fit.threshold:g}")
-    ax.axvline(fits[0].threshold, color=style.FLOOR, linewidth=0.8)
-    if maximum is not None:
-        ax.axvline(maximum, color=style.FLOOR, linewidth=0.8, linestyle="--")
+    ax = style.axes(ax, 7.0, 4.4)
+    x = np.geomspace(threshold / 20, 2 * maximum, 300)
+    for law, dash in zip(laws, ("-", "--", ":", "-.")):
+        ax.plot(x, 100 * law.sf(x), dash, color=style.VALUE,
+                label=f"{law.family}: {100 * float(law.sf(threshold)):.1f}% of orders above {threshold:g}")
+    for value, name in ((threshold, "threshold"), (maximum, "largest order seen")):
+        ax.axvline(value, color=style.FLOOR, linewidth=1.0, linestyle="-" if value == threshold else "--", label=name)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_ylim(1e-3, 100)
     ax.set_xlabel("value of an order")
     ax.set_ylabel("% of orders above it")
-    ax.legend(frameon=False, fontsize=9)
     ax.grid(**style.GRID)
     style.tidy(ax)
+    style.legend_below(ax, 2)
     return ax

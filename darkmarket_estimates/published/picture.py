@@ -19,7 +19,7 @@ Span = tuple[float, float]
 #: Told apart by shape as well as by colour.
 MARKS = {REPRODUCED: ("o", "#1b7837"), CONSISTENT: ("s", "#2166ac"), CONFLICT: ("X", "#b2182b")}
 #: Beyond this factor from the printed figure an axis is cut; the mark then stands at its edge as an arrow.
-EDGE = 4.0
+EDGE = 1.6
 
 
 def draw(rows: Sequence[Row], title: str, ax: Axes | None) -> Axes:
@@ -40,7 +40,7 @@ def draw(rows: Sequence[Row], title: str, ax: Axes | None) -> Axes:
         ax.barh(y, high - low, left=low, height=0.7, color="#d9d9d9", label="what the print allows", zorder=1)
         marker, colour = MARKS[row.status]
         low, high = (min(max(x, left), right) for x in ours)
-        middle = math.sqrt(low * high)
+        middle = math.sqrt(low * high) if math.isfinite(ours[1]) else low
         beyond = "<" if ours[1] < left else ">" if ours[0] > right else marker
         ax.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=3)
         ax.plot([middle], [y], beyond, color=colour, markersize=6, clip_on=False, zorder=4,
@@ -56,9 +56,7 @@ def draw(rows: Sequence[Row], title: str, ax: Axes | None) -> Axes:
     ax.set_title(style.text(title, 110), loc="left", fontsize=10)
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(handles.values(), handles.keys(), loc="upper center", bbox_to_anchor=(0.3, -0.9 / (1.5 + 0.28 * len(drawn))),
-              ncols=4, frameon=False, fontsize=8)
+    style.legend_below(ax)
     return ax
 
 
@@ -75,8 +73,7 @@ def _log_axis(ax: Axes, left: float, right: float) -> None:
 
     ax.set_xscale("log")
     ax.set_xlim(left, right)
-    steps = (0.25, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0) if right > 1.3 else (
-        0.8, 0.85, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.25)
+    steps = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4) if right > 1.2 else (0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1)
     ax.xaxis.set_major_locator(FixedLocator([x for x in steps if left <= x <= right]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

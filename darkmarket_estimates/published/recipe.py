@@ -14,7 +14,7 @@ from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.figures import Figure
 from darkmarket_estimates.published.reproduction import Reproduction, Row
 from darkmarket_estimates.published.rounding import Rounded
-from darkmarket_estimates.published.status import UNPUBLISHED, judge
+from darkmarket_estimates.published.status import CONFLICT, UNPUBLISHED, judge
 
 Step = Callable[..., Rounded]
 
@@ -60,16 +60,16 @@ class Recipe:
         self._entries: dict[str, _Entry] = {}
         self._explanations: dict[str, Callable[[], str]] = {}
 
-    def step(self, label: str, *, unit: str = "", note: str = "") -> Callable[[Step], Step]:
+    def step(self, label: str, *, unit: str = "") -> Callable[[Step], Step]:
         """Declare an intermediate result: shown in the arithmetic, usable by its function's name in later steps."""
-        return lambda compute: self._add(compute, label, None, unit, note)
+        return lambda compute: self._add(compute, label, unit=unit)
 
     def compare(self, target: str, label: str, *, note: str = "", data: str = "") -> Callable[[Step], Step]:
         """Declare a result to be compared with the printed figure `target`: one row of the reproduction.
 
         A step that reads a file of the data folder names it as `data`; it is one of the inputs.
         """
-        return lambda compute: self._add(compute, label, target, "", note, data)
+        return lambda compute: self._add(compute, label, target=target, note=note, data=data)
 
     def explain(self, gap: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
         """Declare what the library itself says about something that was not published; it joins that row's note."""
@@ -80,7 +80,7 @@ class Recipe:
         return add
 
     def _add(
-        self, compute: Step, label: str, target: str | None, unit: str, note: str, data: str = ""
+        self, compute: Step, label: str, *, target: str | None = None, unit: str = "", note: str = "", data: str = ""
     ) -> Step:
         name = compute.__name__
         if name in self._entries:
@@ -122,50 +122,60 @@ class Recipe:
         DataError
             A step asks for, or is compared with, a figure that the study does not have or that is not verified.
         """
-        values: dict[str, Rounded] = {}
-        missing: dict[str, str] = {}
-        rows: list[Row] = []
-        lines: list[str] = []
         clash = sorted(set(self._entries) & set(figures))
         if clash:
             raise DataError("a step has the name of a figure", where=self.study, got=", ".join(clash))
+        lost = sorted(set(self._explanations) - set(unpublished))
+        if lost:
+            raise DataError("a recipe explains a gap that the study does not have", where=self.study,
+                            got=", ".join(lost), expected="a key under [unpublished]")
+        values: dict[str, Rounded] = {}
+        failed: dict[str, tuple[str, str]] = {}
+        rows: list[Row] = []
+        lines: list[str] = []
         for name, entry in self._entries.items():
             theirs = None if entry.target is None else self._figure(figures, entry.target, name)
-            label, unit = entry.label, theirs.unit if theirs else entry.unit
+            unit = theirs.unit if theirs else entry.unit
             inputs = tuple(key if key.startswith("data:") else self._figure(figures, key, name).name
                            for key in self.inputs(name))
-            absent = next((missing[key] for key in entry.inputs if key in missing), None)
-            ours = None
-            if absent is None:
-                arguments = [values[k] if k in values else figures[k].value for k in entry.inputs]
-                try:
-                    ours = entry.compute(*arguments)
-                except Unavailable as reason:
-                    absent = str(reason)
+            ours, status, why = self._compute(entry, figures, values, failed)
             if ours is None:
-                missing[name] = str(absent)
-                lines.append(f"{label}: {absent}")
-                if theirs:
-                    rows.append(Row(study=self.study, figure=label, ours=None, theirs=theirs, unit=unit, inputs=inputs,
-                                    status=UNPUBLISHED, note="; ".join(filter(None, (str(absent), entry.note)))))
-                continue
-            values[name] = ours.named(f"[{label}]")  # later steps show its name, not its arithmetic again
+                failed[name] = status, why
+                lines.append(f"{entry.label}: {why}")
+            else:
+                values[name] = ours.named(f"[{entry.label}]")  # later steps show its name, not its arithmetic again
+                lines.append(f"{entry.label}: {ours.text} = {ours} {unit}".rstrip())
             if theirs is None:
-                lines.append(f"{label}: {ours.text} = {ours}{' ' + unit if unit else ''}")
                 continue
-            restated = any(ours is figures[key].value for key in entry.inputs if key in figures)
-            shared = ancestry(theirs.name, figures) & set().union(*(ancestry(i, figures) for i in inputs), set())
-            status = judge(ours, theirs.value, independent=not restated and not shared)
-            note = "; ".join(filter(None, (entry.note, theirs.note)))
-            rows.append(Row(study=self.study, figure=label, ours=ours, theirs=theirs, unit=unit, inputs=inputs,
-                            status=status, note=note))
-            lines.append(f"{label}: {ours.text} = {ours} {unit}; printed {theirs.printed}, which stands for "
-                         f"{theirs.value}: {status}")
+            if ours is not None:
+                restated = any(ours is figures[key].value for key in entry.inputs if key in figures)
+                shared = ancestry(theirs.name, figures) & set().union(*(ancestry(i, figures) for i in inputs))
+                status = judge(ours, theirs.value, independent=not restated and not shared)
+                lines[-1] += f"; printed {theirs.printed}, which stands for {theirs.value}: {status}"
+            rows.append(Row(study=self.study, figure=entry.label, ours=ours, theirs=theirs, unit=unit, inputs=inputs,
+                            status=status, note=_note(why, entry, theirs, self.inputs(name), figures)))
         for key, gap in unpublished.items():
-            said = f"; {self._explanations[key]()}" if key in self._explanations else ""
+            said = self._explanations[key]() if key in self._explanations else ""
             rows.append(Row(study=self.study, figure=str(gap["what"]), ours=None, theirs=None, unit=str(gap["unit"]),
-                            inputs=(f"{self.study}.{key}",), status=UNPUBLISHED, note=str(gap["needs"]) + said))
+                            inputs=(f"{self.study}.{key}",), status=UNPUBLISHED,
+                            note="; ".join(filter(None, (str(gap["needs"]), said)))))
         return Reproduction(study=self.study, title=title or self.study, rows=tuple(rows), arithmetic=tuple(lines))
+
+    def _compute(
+        self, entry: _Entry, figures: Mapping[str, Figure], values: Mapping[str, Rounded],
+        failed: Mapping[str, tuple[str, str]],
+    ) -> tuple[Rounded | None, str, str]:
+        """Run one step: its result, or none with a status and the reason."""
+        for key in entry.inputs:
+            if key in failed:
+                return None, *failed[key]
+        try:
+            return entry.compute(*(values[k] if k in values else figures[k].value for k in entry.inputs)), "", ""
+        except Unavailable as reason:
+            return None, UNPUBLISHED, str(reason)
+        except DataError as error:  # printed inputs that cannot hold together, or that no estimator accepts
+            found = "; ".join(filter(None, (error.expected, error.got)))
+            return None, CONFLICT, f"the inputs as printed are impossible: {error.what} ({found})"
 
     def _figure(self, figures: Mapping[str, Figure], key: str, step: str) -> Figure:
         if key not in figures:
@@ -174,6 +184,14 @@ class Recipe:
         if not figures[key].is_fact:
             raise DataError("a recipe uses a figure that is not verified", where=f"{self.study}, step {step}", got=key)
         return figures[key]
+
+
+def _note(why: str, entry: _Entry, theirs: Figure, inputs: tuple[str, ...], figures: Mapping[str, Figure]) -> str:
+    """Say why nothing was computed, which figures were changed, or what the row shows."""
+    used = {key: figures[key] for key in (*inputs, str(entry.target)) if key in figures}
+    changed = [f"{key} is {f.printed} here, {f.changed_from} in print" for key, f in used.items() if f.changed_from]
+    conclusions = (entry.note, theirs.note) if not (why or changed) else ()  # they hold for what was printed
+    return "; ".join(filter(None, (why, *changed, *conclusions)))
 
 
 def ancestry(name: str, figures: Mapping[str, Figure]) -> set[str]:

@@ -102,8 +102,8 @@ class Reproduction:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: study, title, counts, rows (each with a status and its inputs), arithmetic."""
-        return {"study": self.study, "title": self.title, "counts": self.counts, "rows": [row.to_dict() for row in self.rows],
-                "arithmetic": list(self.arithmetic)}
+        return {"study": self.study, "title": self.title, "counts": self.counts,
+                "rows": [row.to_dict() for row in self.rows], "arithmetic": list(self.arithmetic)}
 
     def plot(self, ax: Axes | None = None, *, figures: list[str] | None = None) -> Axes:
         """Draw every row as a multiple of the printed figure: theirs as a grey bar, ours as a coloured one.
@@ -135,5 +135,5 @@ class Reproduction:
 
 
 def as_printed(figure: Figure) -> str:
-    """A figure with the words that stood around it."""
+    """Write a figure with the words that stood around it."""
     return f"{figure.reading} {figure.printed}" if figure.reading in ("more than", "less than") else figure.printed

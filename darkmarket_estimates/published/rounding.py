@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any
 
 from darkmarket_estimates.errors import DataError
 
@@ -14,6 +13,8 @@ Scalar = int | Fraction | Decimal | str
 
 #: How tightly an expression holds together, for brackets in `text`.
 SUM, PRODUCT, ATOM = 1, 2, 3
+#: At most, in print.
+DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Rounded:
         >>> Rounded.printed("12").as_floats(), Rounded.printed("12.0").as_floats()
         ((11.5, 12.5), (11.95, 12.05))
         """
+        if not isinstance(figure, str):
+            raise DataError("a printed figure is text", got=repr(figure), fix=f'Rounded.printed("{figure}")')
         value = _exact(figure)
         exponent = Decimal(_plain(figure)).as_tuple().exponent
         unit = _exact(step) if step is not None else Fraction(10) ** int(exponent)
@@ -148,7 +151,7 @@ class Rounded:
         zero = a.low == 0 and not a.low_open
         low = Fraction(0) if b.high is None else a.low / b.high
         high = None if a.high is None or b.low == 0 else a.high / b.low
-        return Rounded(low, high, not zero and (a.low_open or b.high_open or b.high is None),
+        return Rounded(low, high, not zero and (a.low_open or b.high_open),
                        (a.high_open or b.low_open) and high != 0, *_write(a, "/", b, PRODUCT))
 
     def __radd__(self, other: Scalar) -> Rounded:
@@ -164,7 +167,7 @@ class Rounded:
         return _lift(other) / self
 
     def __and__(self, other: Rounded) -> Rounded:
-        """What both allow; `DataError` where that is nothing."""
+        """Return what both allow; `DataError` where that is nothing."""
         if not self.meets(other):
             raise DataError("two intervals have no number in common", expected=f"{self.text}: {self}",
                             got=f"{other.text}: {other}")
@@ -198,22 +201,19 @@ class Rounded:
 
     def __str__(self) -> str:
         low, high = self.as_floats()
-        if self.is_point:
+        if low == high:  # to the precision of print
             return figure(low)
         if math.isinf(high):
             return f"{'more than' if self.low_open else 'at least'} {figure(low)}"
         # as many decimals as tell the ends apart, and at least four digits
         decimals = max(0, 1 - math.floor(math.log10(high - low)), 3 - math.floor(math.log10(max(abs(low), abs(high)))))
-        left, right = (f"{x:,.{min(decimals, _DECIMALS)}f}" for x in (low, high))
+        left, right = (f"{x:,.{min(decimals, DECIMALS)}f}" for x in (low, high))
         while "." in left and left[-1] == right[-1] == "0":
             left, right = left[:-1], right[:-1]
         return f"{left.removesuffix('.')} to {right.removesuffix('.')}"
 
     def __repr__(self) -> str:
         return f"Rounded({self.text} = {self})"
-
-
-_DECIMALS = 6
 
 
 def figure(x: float) -> str:
@@ -234,7 +234,7 @@ def _exact(x: Scalar) -> Fraction:
         raise DataError("a figure must be exact", got=repr(x), expected="text, a whole number, a Decimal or a Fraction",
                         fix='write "14.2", not 14.2')
     try:
-        return Fraction(_plain(x)) if isinstance(x, str) else Fraction(x)
+        return Fraction(Decimal(_plain(x))) if isinstance(x, str) else Fraction(x)
     except (ValueError, InvalidOperation, OverflowError, ZeroDivisionError) as error:
         raise DataError("a printed figure cannot be read", expected='digits such as "14.2" or "95,000"',
                         got=repr(x)) from error

@@ -60,7 +60,7 @@ class Study:
         return pd.DataFrame(rows)
 
     def with_figure(self, key: str, printed: str) -> Study:
-        """Return the study as if `printed` had been printed: what follows from it, and what then breaks?
+        """Return the study as if `printed` had been printed, to see what follows and what breaks.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class Study:
         entry = {"what": "x", "printed": printed, "unit": "x", "source": "x", "tag": "R"}
         value = read_figure(self.name, key, entry, dict.fromkeys(INHERITED, ""), fact=True).value
         changed = replace(self.by_key[key], printed=printed, reading="rounded", value=value,
-                          note=f"changed from {self.by_key[key].printed}")
+                          changed_from=self.by_key[key].changed_from or as_printed(self.by_key[key]))
         return replace(self, by_key=MappingProxyType({**self.by_key, key: changed}))
 
     def reproduce(self) -> Reproduction:
@@ -139,8 +139,19 @@ def study_from_toml(name: str, text: str) -> Study:
                  unpublished=MappingProxyType(unpublished))
 
 
+def get(name: str) -> Study:
+    """Return a study by name.
+
+    Raises
+    ------
+    DataError
+        The name is unknown (the message lists those that are known), or the study's file has a fault.
+    """
+    return study_from_toml(name, study_text(name))
+
+
 def study_text(name: str) -> str:
-    """The file of a study."""
+    """Read the file of a study."""
     if name not in RECIPES:
         raise DataError("no such study", got=repr(name), expected="one of " + ", ".join(RECIPES))
     return (resources.files("darkmarket_estimates.published") / "data" / f"{name}.toml").read_text(encoding="utf-8")

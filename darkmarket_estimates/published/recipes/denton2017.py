@@ -33,20 +33,20 @@ def _total(listings: Listings) -> Rounded:
 @recipe.compare("usd_day", "turnover a day", data=FILE,
                 note="a mean over the life of the listings that survived, not a current flow")
 def day() -> Rounded:
-    """The published sum."""
+    """Compute the published sum."""
     return _total(_listings())
 
 
 @recipe.compare("usd_day_without", "turnover a day, without prices of USD 9,999 and more", data=FILE)
 def day_without() -> Rounded:
-    """The same with a cap."""
+    """Compute the same with a cap."""
     return _total(_listings().clean(HoldingPrice(cap=CAP)))
 
 
 @recipe.compare("holding_share", "largest listing, share of the published sum", data=FILE,
                 note="a holding price of USD 99,999 counted as sales: turnover() warns of it")
 def largest() -> Rounded:
-    """What `HoldingPriceWarning` looks at."""
+    """Take what `HoldingPriceWarning` looks at."""
     totals = _listings().totals()
     share = 100 * float(totals.columns["max_listing_value"].max()) / totals.sum("value")
     return Rounded.computed(share, share, "largest price × sales / days listed over the sum")
@@ -55,18 +55,18 @@ def largest() -> Rounded:
 @recipe.compare("press_usd_day", "the published sum beside the press estimate for AlphaBay",
                 note="holding prices: one listing at USD 99,999 is a fifth of the sum")
 def against_press(usd_day: Rounded) -> Rounded:
-    """One print beside another."""
+    """Put one print beside another."""
     return usd_day
 
 
 @recipe.compare("press_usd_day", "the sum without holding prices beside the press estimate for AlphaBay",
                 note="that the market is AlphaBay is an inference")
 def capped_against_press(day_without: Rounded) -> Rounded:
-    """As computed above."""
+    """Take what was computed above."""
     return day_without
 
 
 @recipe.compare("usd_year", "turnover a year")
 def year(usd_day: Rounded) -> Rounded:
-    """365 days."""
+    """Take 365 days."""
     return usd_day * 365 / 1_000_000

@@ -23,32 +23,32 @@ def _inflow(market: str, period: str) -> Rounded:
 
 @recipe.compare("abraxas", "Abraxas, beside another on-chain series", data=FILE)
 def abraxas_chain() -> Rounded:
-    """Its whole life."""
+    """Sum its whole life."""
     return _inflow("Abraxas Market", "2")
 
 
 @recipe.compare("nucleus", "Nucleus, beside another on-chain series", data=FILE,
                 note="2015 and 2016 in the other series, which has nothing earlier: 1% apart")
 def nucleus_chain() -> Rounded:
-    """2015 on."""
+    """Sum from 2015 on."""
     return _inflow("Nucleus Market", "2")
 
 
 @recipe.compare("agora", "Agora, 2015 in another on-chain series", data=FILE,
                 note="the other series begins in 2015, Agora in 2013")
 def agora_chain() -> Rounded:
-    """2015 on: a part."""
+    """Sum from 2015 on: a part."""
     return Rounded.at_least(_inflow("Agora Market", "2"))
 
 
 @recipe.compare("all_markets", "all markets in January 2016, beside RAND's lower bound for eight of them",
                 note="eight drug markets are a part of all markets, card shops included: a lower limit")
 def against_rand(rand_low: Rounded) -> Rounded:
-    """A part of the whole."""
+    """Take a part as a lower limit of the whole."""
     return Rounded.at_least(rand_low)
 
 
 @recipe.compare("all_markets", "all markets in January 2016", data=FILE, note="the month as the data folder has it")
 def all_markets_chain() -> Rounded:
-    """The monthly series."""
+    """Read the monthly series."""
     return _inflow("Total revenue", "2016-01")

@@ -11,14 +11,14 @@ MILLION = 1_000_000
 
 @recipe.step("turnover a year", unit="USD million a year")
 def year(day_low: Rounded, day_high: Rounded) -> Rounded:
-    """365 days."""
+    """Take 365 days."""
     return (day_low * 365 / MILLION).to(day_high * 365 / MILLION)
 
 
 @recipe.compare("unodc_usd_year", "a year, beside UNODC's European study",
                 note="that study covers the early years too, in which turnover was small; not reconciled")
 def against_unodc(year: Rounded) -> Rounded:
-    """As computed above."""
+    """Take what was computed above."""
     return year
 
 
@@ -27,6 +27,6 @@ def against_unodc(year: Rounded) -> Rounded:
 def against_emcdda(
     day_low: Rounded, day_high: Rounded, period_days: Rounded, eu_share: Rounded, rate_september_2013: Rounded
 ) -> Rounded:
-    """As if the range held throughout."""
+    """Go on as if the range held throughout."""
     share = eu_share / 100 * rate_september_2013 / MILLION
     return (day_low * period_days * share).to(day_high * period_days * share)
