@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from darkmarket_estimates._version import __version__
 from darkmarket_estimates.api import turnover
-from darkmarket_estimates.assumptions import ByGroup, ExchangeRate, HoldingPrice, LogitNormal, Range, ReviewRate
+from darkmarket_estimates.assumptions import (
+    ByGroup,
+    CountTimesMean,
+    ExchangeRate,
+    HoldingPrice,
+    Huggins,
+    LogitNormal,
+    Range,
+    ReviewRate,
+    ValueChao,
+)
 from darkmarket_estimates.errors import (
     AssumptionError,
     DataError,
@@ -26,21 +36,26 @@ from darkmarket_estimates.listings import Listings
 from darkmarket_estimates.totals import Totals
 
 if TYPE_CHECKING:
-    from darkmarket_estimates import coverage, published, simulate
+    from darkmarket_estimates import coverage, demand, evaluation, published, simulate, triangulate
+    from darkmarket_estimates.evaluation import benchmark, compare
 
 #: Loaded when first used: `import darkmarket_estimates` stays light.
-SUBMODULES = ("coverage", "published", "simulate")
+SUBMODULES = ("coverage", "demand", "evaluation", "published", "simulate", "triangulate")
+LATE = {"benchmark": "evaluation", "compare": "evaluation"}
 
 __all__ = [
-    "AssumptionError", "ByGroup", "DataError", "Estimate", "ExchangeRate", "HoldingPrice", "HoldingPriceWarning",
-    "Listings", "LogitNormal", "NotIdentifiedError", "NotSupportedError", "Range", "ReviewRate", "ReviewShareWarning",
-    "StatisticalWarning", "Totals", "__version__", "coverage", "published", "simulate", "turnover",
+    "AssumptionError", "ByGroup", "CountTimesMean", "DataError", "Estimate", "ExchangeRate", "HoldingPrice",
+    "HoldingPriceWarning", "Huggins", "Listings", "LogitNormal", "NotIdentifiedError", "NotSupportedError", "Range",
+    "ReviewRate", "ReviewShareWarning", "StatisticalWarning", "Totals", "ValueChao", "__version__", "benchmark", "compare",
+    "coverage", "demand", "evaluation", "published", "simulate", "triangulate", "turnover",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in LATE:
+        return getattr(importlib.import_module(f"{__name__}.{LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

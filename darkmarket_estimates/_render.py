@@ -33,11 +33,14 @@ def amount(x: float, digits: int = 3) -> str:
     for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if magnitude >= size * (1 - 0.5e-6):
             return f"{significant(x / size, digits)} {word}"
-    return f"{x:,.0f}" if magnitude >= 100 or x == 0 else f"{x:.2f}"
+    if magnitude >= 100 or x == 0:
+        return f"{x:,.0f}"
+    return f"{x:.2f}" if magnitude >= 1 else significant(x, digits)
 
 
 def significant(x: float, digits: int = 3) -> str:
     """A number with this many significant digits and no exponent."""
+    x = float(f"{x:.{digits - 1}e}")  # 0.9999 becomes 1 before its places are counted
     places = max(0, digits - 1 - math.floor(math.log10(abs(x)))) if x else 0
     return f"{x:,.{places}f}"
 
@@ -94,7 +97,9 @@ def safe_cell(value: Any) -> Any:
     >>> safe_cell("=HYPERLINK(1)"), safe_cell("Cannabis"), safe_cell(-3.0)
     ("'=HYPERLINK(1)", 'Cannabis', -3.0)
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{shown(value)}" if value.startswith(FORMULA_STARTS) else shown(value)
 
 
 def to_csv(frame: pd.DataFrame) -> str:

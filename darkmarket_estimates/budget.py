@@ -13,6 +13,8 @@ from darkmarket_estimates.distribution import moments
 from darkmarket_estimates.distribution.factors import log_variance
 from darkmarket_estimates.inference import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED, Model
 from darkmarket_estimates.totals import VENDOR, WITHIN
+from darkmarket_estimates.undetected import UNDETECTED, Bound, covered, lower_bound
+from darkmarket_estimates.undetected import interval as interval_with_unseen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,10 @@ def budget(model: Model, cells: np.ndarray, *, level: float, scale: float) -> pd
     """Return a row a source; see `Estimate.budget`."""
     import pandas as pd
 
-    rows = [*_variances(model, cells, level, scale), *_scenarios(model, cells, scale), *_rules(model)]
+    bound = lower_bound(model, cells, level)
+    whole = covered(model, cells)
+    variances = [] if bound else [*_variances(whole, cells, level, scale)]
+    rows = [*variances, *_scenarios(whole, cells, scale), *_undetected(model, whole, cells, bound, scale), *_rules(model)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -50,7 +55,7 @@ def _linear_parts(model: Model, cells: np.ndarray) -> dict[str, float]:
         return {VENDORS_SAMPLED: model.variance(cells, at)}
     parts = {BETWEEN_VENDORS: 0.0, UNREVIEWED: 0.0}
     for y, q, share, spread in model.strata(cells, at):
-        between, unreviewed = moments.realised_parts(y, q, share, spread)
+        between, unreviewed = moments.realised_parts(y, q, share, spread, model.spread_law)
         parts[BETWEEN_VENDORS] += between
         parts[UNREVIEWED] += unreviewed
     return parts
@@ -92,6 +97,17 @@ def _scenarios(model: Model, cells: np.ndarray, scale: float) -> Iterator[dict[s
                    if ends[0] > 0 else "total at its ends"}
 
 
+def _undetected(
+    model: Model, whole: Model, cells: np.ndarray, bound: Bound | None, scale: float
+) -> Iterator[dict[str, Any]]:
+    if model.coverage is None:
+        return
+    unseen = bound.unseen if bound else whole.value(cells, "middle") - model.value(cells, "middle")
+    note = "at least, with the total's one-sided lower limit" if bound else "part of the total"
+    yield {"kind": "undetected", "source": UNDETECTED, "share": math.nan, "variance": math.nan,
+           "low": bound.limit * scale if bound else math.nan, "high": math.nan, "money": unseen * scale, "note": note}
+
+
 def _rules(model: Model) -> Iterator[dict[str, Any]]:
     for entry in model.totals.audit:
         if entry.removed:
@@ -111,7 +127,7 @@ def influence(model: Model, *, n: int, level: float, scale: float, names: bool) 
     rows = []
     for rank, code in enumerate(np.argsort(-worth, kind="stable")[:n], start=1):
         rest = model.restrict(np.flatnonzero(key.codes != code))
-        interval = rest.interval_of(np.arange(rest.totals.n_cells), level) or (math.nan, math.nan)
+        interval = interval_with_unseen(rest, np.arange(rest.totals.n_cells), level) or (math.nan, math.nan)
         rows.append({
             "vendor": key.labels[code].replace(WITHIN, " / ") if names else f"vendor {rank}",
             "value": worth[code] * scale, "share": worth[code] / total if total else math.nan,

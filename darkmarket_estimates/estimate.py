@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates import _render, budget, concentration, prose
+from darkmarket_estimates import _render, as_tables, budget, concentration, prose
 from darkmarket_estimates._checks import choice, integer
 from darkmarket_estimates.comparison import Ratio, ratio_of_totals, share_of_group
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
-from darkmarket_estimates.errors import DataError, NotIdentifiedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.inference import Model
 from darkmarket_estimates.rows import Row, compute_rows, kind_of
+from darkmarket_estimates.undetected import covered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Module of each kind of picture.
 PLOTS = {"forest": "forest", "distribution": "law", "shares": "groups", "budget": "sources", "influence": "sources"}
+#: Groups that the HTML form shows; the total always follows.
+HTML_ROWS = 100
 #: Flags that belong to one row, not to the estimate.
 ROW_FLAGS = ("no reviews", "no sold", "indicative", "one vendor makes", "holding price suspected: one listing")
 #: Mean Gregorian month and year, in days.
@@ -79,6 +81,16 @@ class Estimate:
         return self._scaled(self._total.interval)
 
     @property
+    def limit(self) -> float | None:
+        """One-sided lower limit at `confidence_level` of a lower bound; None for other kinds."""
+        return None if self._total.limit is None else self._total.limit * self.scale
+
+    @property
+    def undetected(self) -> float:
+        """Money of listings that no scrape saw, part of `value`; 0 without ``coverage=``."""
+        return self._total.undetected * self.scale
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """Everything that a reader of the total must know before using it."""
         return self._total.flags
@@ -88,9 +100,10 @@ class Estimate:
         """What the figures are.
 
         "floor", "bounds", "census" (every sale counted), "prediction interval" (realised) or "confidence interval"
-        (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval.
+        (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval; "lower bound" (unseen
+        listings by `ValueChao`).
         """
-        return kind_of(self.model, self._total.bounds, self._total.interval)
+        return kind_of(self.model, self._total.cells, self._total.bounds, self._total.interval)
 
     @property
     def currency(self) -> str:
@@ -111,12 +124,12 @@ class Estimate:
         NotIdentifiedError
             A floor and bounds have none.
         """
-        if not self.model.has_share or self.model.interval == "none" or self.bounds is not None:
+        if not self.model.has_share or self.model.interval == "none" or self.kind in ("bounds", "lower bound"):
             raise NotIdentifiedError(
                 f"an estimate of kind {self.kind!r} has no distribution",
                 fix='state a review share with its uncertainty: ReviewRate(mean=..., between_vendor_sd=...)',
             )
-        law = self.model.law(self._total.cells)
+        law = covered(self.model, self._total.cells).law(self._total.cells)
         return law if self.scale == 1 else ScaledMixture(law, np.array([self.scale]), np.array([1.0]))
 
     def cdf(self, x: Any) -> Any:
@@ -215,6 +228,7 @@ class Estimate:
         >>> round(dme.turnover(totals, review_rate=0.5).share("US", of="country").value, 4)
         0.1667
         """
+        self._seen_only("a share")
         return share_of_group(self.model, value, of, confidence_level=self.confidence_level,
                                 between_group_cv=between_group_cv)
 
@@ -248,10 +262,17 @@ class Estimate:
         -------
         Ratio
         """
+        self._seen_only("a ratio")
+        other._seen_only("a ratio")
         return ratio_of_totals(
             self.model, other.model, scales=(self.scale, other.scale), confidence_level=self.confidence_level,
             units=(self.unit, other.unit), between_group_cv=between_group_cv,
         )
+
+    def _seen_only(self, what: str) -> None:
+        if self.model.coverage is not None:
+            raise NotSupportedError(f"{what} of totals with unseen listings is not offered",
+                                    got=repr(self.model.coverage), fix="compare the listings seen: leave coverage= out")
 
     def budget(self) -> pd.DataFrame:
         r"""Where the uncertainty of the total comes from.
@@ -263,7 +284,8 @@ class Estimate:
         -------
         DataFrame
             Rows of kind "variance" (share and the interval with the source at its central value: these do not add up),
-            "scenario" (the total at the ends of a Range) and "rule" (money that a cleaning rule removed). Columns:
+            "scenario" (the total at the ends of a Range), "undetected" (money of listings that no scrape saw) and
+            "rule" (money that a cleaning rule removed). Columns:
             kind, source, share, variance, low, high, money, note.
         """
         return budget.budget(self.model, self._total.cells, level=self.confidence_level, scale=self.scale)
@@ -315,45 +337,19 @@ class Estimate:
         """Tidy: a row a group, and the total with "(all)" as its labels.
 
         Columns: the groups, value, floor, lower_bound, upper_bound, low, high (of the interval), kind, flags (joined by
-        "; "), n_listings, n_vendors, count (of reviews or sales), n_eff, top_vendor_share.
+        "; "), n_listings, n_vendors, count (of reviews or sales), n_eff, top_vendor_share; with ``coverage=`` of a
+        detection model undetected and limit.
         """
-        import pandas as pd
-
-        nothing = (math.nan, math.nan)
-        records = []
-        for row in self.rows:
-            bounds, interval = self._scaled(row.bounds) or nothing, self._scaled(row.interval) or nothing
-            records.append({
-                **dict(zip(self.by, row.labels, strict=True)), "value": row.value * self.scale,
-                "floor": row.floor * self.scale, "lower_bound": bounds[0], "upper_bound": bounds[1],
-                "low": interval[0], "high": interval[1], "kind": kind_of(self.model, row.bounds, row.interval),
-                "flags": "; ".join(row.flags), "n_listings": row.n_listings, "n_vendors": row.n_vendors,
-                "count": row.count, "n_eff": row.n_eff, "top_vendor_share": row.top_share,
-            })
-        return pd.DataFrame(records)
+        return as_tables.frame(self)
 
     @property
     def by(self) -> tuple[str, ...]:
         """Group columns."""
-        return self.model.totals.by
+        return self.model.totals.groups
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values that JSON holds; NaN becomes None."""
-        frame = self.to_frame()
-        rows = [{k: _plain(v) for k, v in record.items()} for record in frame.to_dict("records")]
-        for record, row in zip(rows, self.rows, strict=True):
-            record["flags"] = list(row.flags)
-        header = self.model.totals.header
-        return {
-            "value": _plain(self.value), "floor": _plain(self.floor), "bounds": _plain(self.bounds),
-            "interval": _plain(self.interval), "kind": self.kind, "flags": list(self.flags),
-            "confidence_level": self.confidence_level, "currency": self.currency, "unit": self.unit,
-            "estimand": self.model.estimand, "measure": self.model.measure, "method": self.model.interval,
-            "assumptions": [f.words() for f in self.model.factors],
-            "window": _plain(header.window), "markets": list(header.markets), "counted": header.counted,
-            "conversions": list(header.conversions), "by": list(self.by), "rows": rows,
-            "audit": self.model.totals.audit.to_dicts(), "version": header.version, "entropy": self.model.entropy,
-        }
+        return as_tables.dictionary(self)
 
     def summary(self) -> str:
         """Prose to paste: the figure, every assumption, what was done to the data, and what to beware of."""
@@ -391,8 +387,9 @@ class Estimate:
         def text(pair: tuple[float, float] | None) -> str:
             return "" if pair is None else _render.span(*pair)
 
+        shown = (*self.rows[:-1][:HTML_ROWS], self.rows[-1])
         rows = [(*row.labels, _render.amount(row.value * self.scale), _render.amount(row.floor * self.scale),
-                 text(self._scaled(row.bounds)), text(self._scaled(row.interval))) for row in self.rows[:101]]
+                 text(self._scaled(row.bounds)), text(self._scaled(row.interval))) for row in shown]
         columns = [*self.by, "value", "floor", "bounds", f"{self.confidence_level:.3g} interval"]
         hidden = len(self.rows) - len(rows)
         notes = [*([f"{hidden} more rows"] if hidden > 0 else []), *(f"flag: {flag}" for flag in self.flags)]
@@ -404,14 +401,3 @@ def build(model: Model, confidence_level: float, flags: tuple[str, ...]) -> Esti
     rows = compute_rows(model, confidence_level, flags)
     unit = "day" if model.totals.header.per_day else "window"
     return Estimate(model, rows, confidence_level, unit)
-
-
-def _plain(x: Any) -> Any:
-    """As JSON holds it."""
-    if isinstance(x, tuple | list):
-        return [_plain(v) for v in x]
-    if isinstance(x, Mapping):
-        return {str(k): _plain(v) for k, v in x.items()}
-    if isinstance(x, np.generic):
-        x = x.item()
-    return None if isinstance(x, float) and not math.isfinite(x) else x

@@ -9,12 +9,13 @@ import numpy as np
 
 from darkmarket_estimates._checks import choice, generator, integer
 from darkmarket_estimates._checks import confidence_level as check_level
-from darkmarket_estimates.assumptions import ExchangeRate
+from darkmarket_estimates.assumptions import CountTimesMean, ExchangeRate, Huggins, ValueChao
 from darkmarket_estimates.errors import AssumptionError, HoldingPriceWarning
 from darkmarket_estimates.estimate import Estimate, build
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor, resolve
 from darkmarket_estimates.inference import INTERVALS, Model
 from darkmarket_estimates.totals import Totals
+from darkmarket_estimates.undetected import check
 
 #: A listing with more than this share of the money (and ten times its even share) is suspected.
 SUSPICIOUS_SHARE = 0.05
@@ -27,6 +28,7 @@ def turnover(
     genuine_share: Any = None,
     units_per_order: Any = None,
     market_coverage: Any = None,
+    coverage: Any = None,
     exchange_rate: ExchangeRate | None = None,
     estimand: str = "realised",
     measure: str = "money",
@@ -39,12 +41,12 @@ def turnover(
 ) -> Estimate:
     r"""Estimate turnover.
 
-    .. math:: T = \sum_{cells} \frac{y \, \psi \, \kappa \, e}{\rho \, \gamma}
+    .. math:: T = \sum_{cells} \frac{y \, \psi \, \kappa \, e}{\rho \, \gamma \, \lambda}
 
     with :math:`y` the sum of price x reviews, :math:`\psi` the genuine share, :math:`\kappa` units per order, :math:`e`
-    the exchange rate, :math:`\rho` the review share and :math:`\gamma` the market coverage. A number is known, a
-    `Range` gives bounds, a frozen distribution is the uncertainty about one common value, `ByGroup` gives each group
-    its own.
+    the exchange rate, :math:`\rho` the review share, :math:`\gamma` the market coverage and :math:`\lambda` the listing
+    coverage. A number is known, a `Range` gives bounds, a frozen distribution is the uncertainty about one common
+    value, `ByGroup` gives each group its own.
 
     Parameters
     ----------
@@ -56,6 +58,10 @@ def turnover(
     genuine_share, units_per_order, market_coverage : number, Range, distribution or ByGroup, optional
         Share of reviews that stand for an order; units of the listed price an order; share of the market's turnover
         that the table covers.
+    coverage : ValueChao, Huggins, CountTimesMean, number, Range, distribution or ByGroup, optional
+        Listings that no scrape saw. `ValueChao` raises the total to a lower bound: kind "lower bound", no interval, a
+        one-sided `limit`. `Huggins` needs ``listings.totals(assumptions=[...])``. Anything else is the share of the
+        markets' turnover that lies on listings in the table.
     exchange_rate : ExchangeRate, optional
         With ``to=``; may be uncertain.
     estimand : {"realised", "expected"}
@@ -115,18 +121,21 @@ def turnover(
     if number_of_vendors == "fixed" and (estimand, method) not in (("expected", "delta"), ("expected", "lognormal")):
         raise AssumptionError("a fixed number of vendors is a form of the delta method",
                               fix='estimand="expected", interval="delta" or "lognormal"')
+    detection = coverage if isinstance(coverage, ValueChao | Huggins | CountTimesMean) else None
     factors = resolve(totals, review_rate=review_rate, genuine_share=genuine_share, units_per_order=units_per_order,
-                      market_coverage=market_coverage, exchange_rate=exchange_rate, measure=measure)
+                      market_coverage=market_coverage, listing_coverage=None if detection else coverage,
+                      exchange_rate=exchange_rate, measure=measure)
     model = Model(
         totals=totals, factors=factors, estimand=estimand, measure=measure, interval=method, spread_law=spread_law,
         number_of_vendors=number_of_vendors, n_resamples=integer(n_resamples, "n_resamples", low=100),
-        entropy=_entropy(rng), target=None if exchange_rate is None else exchange_rate.to,
+        entropy=_entropy(rng), target=None if exchange_rate is None else exchange_rate.to, coverage=detection,
     )
+    notes = () if detection is None else check(totals, detection, factors, measure=measure, has_share=model.has_share)
     alarms = _alarms(totals)
     for alarm in alarms:
         warnings.warn(f"{alarm}; clean the listings with HoldingPrice(cap=...), or say why not", HoldingPriceWarning,
                       stacklevel=2)
-    return build(model, level, (*alarms, *_share_flags(model)))
+    return build(model, level, (*alarms, *_share_flags(model), *notes))
 
 
 def _interval(interval: str | None, estimand: str) -> str:
@@ -151,7 +160,7 @@ def _alarms(totals: Totals) -> tuple[str, ...]:
     top, total = float(totals.columns["max_listing_value"].max(initial=0.0)), totals.sum("value")
     listings = totals.sum("n_listings")
     found = list(totals.header.flags)
-    if total > 0 and top > max(SUSPICIOUS_SHARE, 10 / max(listings, 1)) * total:
+    if listings > 1 and total > 0 and top > max(SUSPICIOUS_SHARE, min(10 / listings, 0.9)) * total:
         found.append(f"holding price suspected: one listing carries {top / total:.0%} of the money")
     return tuple(found)
 

@@ -1,6 +1,7 @@
 """Assumptions laid over totals: each becomes a factor on the cells that it concerns.
 
-T = sum over cells of y x genuine share x units per order x exchange rate / (review share x market coverage)
+T = sum over cells of y x genuine share x units per order x exchange rate
+    / (review share x market coverage x listing coverage)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from darkmarket_estimates._checks import is_number
+from darkmarket_estimates._render import shown
 from darkmarket_estimates.assumptions import (
     ByGroup,
     Distribution,
@@ -26,13 +28,14 @@ from darkmarket_estimates.assumptions import (
 from darkmarket_estimates.errors import AssumptionError, DataError
 from darkmarket_estimates.totals import Totals
 
-REVIEW_SHARE = "review share"
+REVIEW_SHARE, GENUINE_SHARE = "review share", "genuine share"
 #: Name, sign of the power, limits.
 LIMITS: dict[str, tuple[int, dict[str, Any]]] = {
     REVIEW_SHARE: (-1, {"low": 0.0, "high": 1.0, "open_low": True}),
-    "genuine share": (1, {"low": 0.0, "high": 1.0, "open_low": True}),
+    GENUINE_SHARE: (1, {"low": 0.0, "high": 1.0, "open_low": True}),
     "units per order": (1, {"low": 0.0, "open_low": True}),
     "market coverage": (-1, {"low": 0.0, "high": 1.0, "open_low": True}),
+    "listing coverage": (-1, {"low": 0.0, "high": 1.0, "open_low": True}),
     "exchange rate": (1, {"low": 0.0, "open_low": True}),
 }
 
@@ -44,7 +47,7 @@ class Factor:
     Attributes
     ----------
     name : str
-        "review share", "genuine share", "units per order", "market coverage" or "exchange rate".
+        "review share", "genuine share", "units per order", "market coverage", "listing coverage" or "exchange rate".
     spec : float, Range or distribution
         Of the common value.
     power : {1, -1}
@@ -78,7 +81,7 @@ class Factor:
     @property
     def title(self) -> str:
         """Name, with the group where it belongs to one."""
-        return self.name if self.group is None else f"{self.name} ({self.group[0]} {self.group[1]})"
+        return self.name if self.group is None else f"{self.name} ({shown(self.group[0])} {shown(self.group[1])})"
 
     def at(self, scenario: str) -> float:
         """The value itself in a scenario.
@@ -113,7 +116,7 @@ class Factor:
         if self.rate is not None:
             spread = self.rate.between_vendor_sd
             text += "" if spread is None else f"; standard deviation between vendors {spread:.3g}"
-        return f"{self.title} {text}" + (f" [{self.source}]" if self.source else "")
+        return f"{self.title} {text}" + (f" [{shown(self.source)}]" if self.source else "")
 
 
 def resolve(
@@ -123,6 +126,7 @@ def resolve(
     genuine_share: Any = None,
     units_per_order: Any = None,
     market_coverage: Any = None,
+    listing_coverage: Any = None,
     exchange_rate: ExchangeRate | None = None,
     measure: str,
 ) -> tuple[Factor, ...]:
@@ -143,8 +147,8 @@ def resolve(
     if measure == "orders" and (units_per_order is not None or exchange_rate is not None):
         raise AssumptionError("units per order and exchange rate do not act on a number of orders",
                               fix='leave them out, or use measure="money"')
-    given = {REVIEW_SHARE: review_rate, "genuine share": genuine_share, "units per order": units_per_order,
-             "market coverage": market_coverage}
+    given = {REVIEW_SHARE: review_rate, GENUINE_SHARE: genuine_share, "units per order": units_per_order,
+             "market coverage": market_coverage, "listing coverage": listing_coverage}
     factors: list[Factor] = []
     for name, spec in given.items():
         if spec is not None:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize, special
 
+from darkmarket_estimates.assumptions import CountTimesMean, Huggins, ValueChao
 from darkmarket_estimates.distribution import confidence, moments
-from darkmarket_estimates.distribution.factors import common_factor, log_variance, nodes, sobol
+from darkmarket_estimates.distribution.factors import log_variance, sobol
 from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
 from darkmarket_estimates.distribution.realised import realised, realised_uncertain_share
-from darkmarket_estimates.distribution.relative import Relative
+from darkmarket_estimates.distribution.relative import positive_nodes, scaled
 from darkmarket_estimates.distribution.resampling import key_of, poisson_weights
 from darkmarket_estimates.distribution.sums import independent_sum
-from darkmarket_estimates.factors import REVIEW_SHARE, Factor
+from darkmarket_estimates.factors import GENUINE_SHARE, REVIEW_SHARE, Factor
 from darkmarket_estimates.totals import VENDOR, Key, Totals
 
 #: Which interval goes with which estimand; the first is the default.
@@ -51,6 +52,8 @@ class Model:
         Of the expected estimand with "delta" or "lognormal".
     target : str or None
         Currency that an exchange rate leads to.
+    coverage : ValueChao, Huggins, CountTimesMean or None
+        What is assumed of listings that no scrape saw; `undetected` acts on it, row by row.
     frozen : frozenset of str
         Sources held at their central value.
     n_resamples, entropy : int
@@ -67,6 +70,7 @@ class Model:
     n_resamples: int
     entropy: int
     target: str | None = None
+    coverage: ValueChao | Huggins | CountTimesMean | None = None
     frozen: frozenset[str] = frozenset()
 
     @property
@@ -109,14 +113,30 @@ class Model:
                 out *= m if factor.cells is None else np.where(factor.cells[cells], m, 1.0)
         return out
 
+    def square_multiplier(self, cells: np.ndarray, at: Configuration) -> np.ndarray:
+        """What each cell's sum of price^2 x reviews is multiplied by, but for the review share.
+
+        A factor on the price enters by its square; a share of reviews that are genuine by itself, for it leaves out
+        reviews and not a part of each.
+        """
+        out = np.ones(len(cells))
+        for i, factor in enumerate(self.factors):
+            if factor.name != REVIEW_SHARE:
+                m = at[i] if factor.name == GENUINE_SHARE else at[i] ** (2 * factor.power)
+                out *= m if factor.cells is None else np.where(factor.cells[cells], m, 1.0)
+        return out
+
     def value(self, cells: np.ndarray, scenario: str) -> float:
         """The total in a scenario."""
         return float(self.y[cells] @ self.multiplier(cells, self.configuration(scenario)))
 
     def floor(self, cells: np.ndarray) -> float:
         """What the reviews alone show: nothing is divided by a share, a Range is at its low end."""
-        at = {i: f.at("low") if f.power > 0 else 1.0 for i, f in enumerate(self.factors)}
-        return float(self.y[cells] @ self.multiplier(cells, at))
+        return float(self.y[cells] @ self.multiplier(cells, self.floor_configuration()))
+
+    def floor_configuration(self) -> dict[int, float]:
+        """Values of the factors under which the total is the floor."""
+        return {i: f.at("low") if f.power > 0 else 1.0 for i, f in enumerate(self.factors)}
 
     def concerns(self, factor: Factor, cells: np.ndarray, at: Configuration) -> float:
         """Share of the row's total that a factor acts on, 0 to 1."""
@@ -169,13 +189,14 @@ class Model:
     def strata(self, cells: np.ndarray, at: Configuration) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
         """Per review share that acts on the row: vendors' y and q (other factors applied), the share, its spread."""
         out = []
-        m = self.multiplier(cells, at, shares=False)
+        m, square = self.multiplier(cells, at, shares=False), self.square_multiplier(cells, at)
         for i, factor in enumerate(self.factors):
-            if factor.name == REVIEW_SHARE and (inside := factor.share_of(cells)).any():
+            inside = factor.share_of(cells)
+            if factor.name == REVIEW_SHARE and self.y[cells[inside]].any():
                 assert factor.rate is not None
                 part = cells[inside]
                 y = self.by_vendor(part, self.y[part] * m[inside])
-                q = self.by_vendor(part, self.q[part] * m[inside] ** 2)
+                q = self.by_vendor(part, self.q[part] * square[inside])
                 # index y^2 / q of 10^9: the unreviewed sales given the share are all but known
                 q = q if UNREVIEWED not in self.frozen else 1e-9 * y**2
                 spread = 0.0 if BETWEEN_VENDORS in self.frozen else factor.rate.spread_at(at[i])
@@ -205,7 +226,7 @@ class Model:
         if any(self.concerns(f, cells, at) < 1 for f in acting.values()):
             return self._over_points(cells, at, acting)
         law, mixed = self._over_share(cells, at, acting)
-        return common_factor(law, *(Relative(f.spec, at[i], f.power) for i, f in acting.items() if i not in mixed))
+        return scaled(law, [(f.spec, at[i], f.power) for i, f in acting.items() if i not in mixed])
 
     def _over_share(
         self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]
@@ -218,7 +239,7 @@ class Model:
                 size = math.inf if BETWEEN_VENDORS in self.frozen else factor.rate.size
                 if UNREVIEWED in self.frozen and math.isinf(size):
                     break  # nothing else is uncertain: the share is a pure scale
-                law = realised_uncertain_share(y, q, *nodes(factor.spec), size, spread_law=self.spread_law)
+                law = realised_uncertain_share(y, q, *positive_nodes(factor.spec), size, spread_law=self.spread_law)
                 return law, (i,)
         return self._conditional(cells, at), ()
 
@@ -277,13 +298,15 @@ class Model:
 
     def interval_of(self, cells: np.ndarray, level: float) -> tuple[float, float] | None:
         """Interval at a level, or None where there is nothing uncertain (or nothing stated) to base it on."""
-        if self.interval == "none" or not self.has_share:
+        if self.interval == "none" or not self.has_share or not self.y[cells].any():
             return None
+        if self.number_of_vendors == "fixed" and len(np.unique(self.totals.keys[VENDOR].codes[cells])) < 2:
+            return None  # one vendor says nothing of how vendors differ
         bounds = self.bounds(cells)
         if bounds is None:
             law = self.law(cells)
             if law.variance == 0:
-                return None if law.mean > 0 else (0.0, 0.0)
+                return None
             low, high = law.quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
             return max(0.0, float(low)), float(high)
         gamma = imbens_manski(bounds, max(self.log_variance(cells, end) for end in ("low", "high")), level)
@@ -314,7 +337,7 @@ def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float
         return float(special.ndtr(c + width) - special.ndtr(-c)) - level
 
     # c lies between the one-sided and the two-sided normal quantile
-    c = optimize.brentq(short, float(special.ndtri(level)) - 1e-9 if level > 0.5 else -z, z + 1e-9, xtol=1e-12)
+    c = optimize.brentq(short, float(special.ndtri(level)) - 1e-9, z + 1e-9, xtol=1e-12)
     return float(special.ndtr(-c))
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from darkmarket_estimates import _render
+from darkmarket_estimates.undetected import words
 
 if TYPE_CHECKING:
     from darkmarket_estimates.estimate import Estimate
@@ -26,6 +27,10 @@ def headline(est: Estimate) -> str:
     if est.kind == "floor":
         return f"At least {money}{_render.amount(est.value)}{noun}{unit}: a floor, no review share was stated {context}"
     percent = f"{100 * est.confidence_level:.4g}%"
+    if est.kind == "lower bound":
+        limit = f" (one-sided {percent} limit {_render.amount(est.limit or 0.0)})"
+        text = f"At least {money}{_render.amount(est.value)}{noun}{unit}{limit}"
+        return f"{text}: a lower bound, unseen listings included {context}"
     if est.bounds is not None:
         text = f"{money}{_render.span(*est.bounds)}{noun}{unit}: bounds, not an interval"
         if est.interval is not None:
@@ -42,8 +47,9 @@ def headline(est: Estimate) -> str:
 def scope(est: Estimate) -> list[str]:
     """What the figure is about: estimand, markets, period."""
     header = est.model.totals.header
+    lone = est.kind == "lower bound" and not est.model.has_share
     what = "turnover" if est.model.measure == "money" else "number of orders"
-    parts = [f"reviewed {what}" if est.kind == "floor" else f"{est.model.estimand} {what}"]
+    parts = [f"reviewed {what}" if est.kind == "floor" or lone else f"{est.model.estimand} {what}"]
     if header.markets:
         parts.append(f"{len(header.markets)} market" + ("s" if len(header.markets) > 1 else ""))
     if header.window:
@@ -55,13 +61,16 @@ def summary(est: Estimate) -> str:
     """Paragraphs: result, meaning, assumptions, data, cautions."""
     model, header = est.model, est.model.totals.header
     paragraphs = [f"{headline(est)}.", meaning(est)]
-    stated = [f.words() for f in model.factors]
+    stated = [*(f.words() for f in model.factors), *filter(None, [words(model)])]
     absent = [] if model.has_share else ["no review share"]
     names = {f.name for f in model.factors}
     if "genuine share" not in names and header.counted == "reviews":
         absent.append("every review taken as a genuine order")
-    if "market coverage" not in names:
-        absent.append("nothing added for listings or markets that were not seen")
+    unseen = [name for name, stated_already in (
+        ("listings", "listing coverage" in names or model.coverage is not None), ("markets", "market coverage" in names)
+    ) if not stated_already]
+    if unseen:
+        absent.append(f"nothing added for {' or '.join(unseen)} that were not seen")
     if "units per order" not in names and model.measure == "money":
         absent.append("one unit an order")
     if header.counted == "sold":
@@ -70,6 +79,10 @@ def summary(est: Estimate) -> str:
     text += f" Not stated: {'; '.join(absent)}." if absent else ""
     text += f" {IDENTIFICATION}" if model.shares else ""
     paragraphs.append(text.strip())
+    if model.coverage is not None:
+        part = f", {est.undetected / est.value:.1%} of the total" if est.value > 0 else ""
+        paragraphs.append(f"Listings that no scrape saw: {'at least ' if est.kind == 'lower bound' else ''}"
+                          f"{est.currency} {_render.amount(est.undetected)}{part}.")
     if header.conversions:
         paragraphs.append("Currency: " + "; ".join(header.conversions) + ".")
     rate = " a day" if header.per_day else ""
@@ -93,7 +106,10 @@ def meaning(est: Estimate) -> str:
                 "used." if est.model.totals.header.counted == "reviews" else f"Counted sales make {floor}.")
     if est.kind == "floor":
         return reviewed
-    if est.bounds is not None:
+    if est.kind == "lower bound":
+        text = (f"The figure is a lower bound: the truth lies above the limit with at least {est.confidence_level:.3g} "
+                "probability if the assumptions hold, and nothing says how far above.")
+    elif est.bounds is not None:
         text = "The bounds are the totals at the ends of the stated ranges; nothing says where in between the truth lies."
         if est.interval is not None:
             text += (f" The interval covers the true total, wherever in the ranges the assumptions lie, with at least "
@@ -106,6 +122,6 @@ def meaning(est: Estimate) -> str:
                 "interval is a confidence interval for it.")
     if est.kind.startswith("hybrid"):
         text += " It mixes in a stated prior."
-    if est.interval is not None and est.bounds is None and abs(est.median / est.value - 1) > MEDIAN_GAP:
+    if est.interval is not None and est.bounds is None and est.value > 0 and abs(est.median / est.value - 1) > MEDIAN_GAP:
         text += f" The median of its distribution is {est.currency} {_render.amount(est.median)}."
     return f"{text} {reviewed}"

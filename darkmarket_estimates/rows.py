@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darkmarket_estimates.assumptions import ValueChao
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.inference import Model
+from darkmarket_estimates.undetected import covered, lower_bound
 
 ALL = "(all)"
 
@@ -18,6 +20,7 @@ class Row:
     """One group, or the total: figures in the unit of the totals.
 
     `cells` are its positions in the totals; `bounds` and `interval` are None where there is none.
+    `limit` is the one-sided lower limit of a lower bound, `undetected` the money of listings that no scrape saw.
     """
 
     labels: tuple[str, ...]
@@ -32,18 +35,26 @@ class Row:
     n_eff: float
     top_share: float
     flags: tuple[str, ...]
+    limit: float | None = None
+    undetected: float = 0.0
 
 
-def kind_of(model: Model, bounds: tuple[float, float] | None, interval: tuple[float, float] | None) -> str:
+def kind_of(
+    model: Model, cells: np.ndarray, bounds: tuple[float, float] | None, interval: tuple[float, float] | None
+) -> str:
     """What the figures of a row are."""
+    if isinstance(model.coverage, ValueChao):
+        return "lower bound"
     if not model.has_share:
         return "floor"
     if bounds is not None:
         return "bounds"
+    acting = [f for f in model.factors if f.share_of(cells).any()]
     if interval is None:
-        return "census" if model.totals.header.counted == "sold" and model.estimand == "realised" else "point"
+        counted = model.totals.header.counted == "sold" and model.estimand == "realised" and not acting
+        return "census" if counted else "point"
     # the standard error of a fitted mean is no prior; a distribution that the analyst states is
-    prior = any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in model.factors)
+    prior = any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in acting)
     name = "prediction interval" if model.estimand == "realised" else "confidence interval"
     return f"hybrid {name}" if prior else name
 
@@ -51,9 +62,9 @@ def kind_of(model: Model, bounds: tuple[float, float] | None, interval: tuple[fl
 def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...]) -> tuple[Row, ...]:
     """Every group in the order of its labels, then the total, which alone carries the flags of the whole."""
     n = model.totals.n_cells
-    keys = [model.totals.keys[name] for name in model.totals.by]
+    keys = [model.totals.keys[name] for name in model.totals.groups]
     rows = []
-    if keys:
+    if keys and n:
         packed = np.zeros(n, dtype=np.int64)
         for key in keys:
             packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
@@ -69,11 +80,11 @@ def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...]) 
 
 def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...]) -> Row:
     columns = model.totals.columns
-    floor = model.floor(cells)
+    floor, whole = model.floor(cells), covered(model, cells)
     value = floor
     if model.has_share:
         ranged = any(f.is_range and f.share_of(cells).any() for f in model.factors)
-        value = math.nan if ranged else model.value(cells, "central")
+        value = math.nan if ranged else whole.value(cells, "central")
     money = model.by_vendor(cells, model.y[cells])
     n_eff, total = effective_number(money), float(money.sum())
     top = float(money.max(initial=0.0)) / total if total > 0 else math.nan
@@ -85,9 +96,14 @@ def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float,
         found.append(f"indicative: {sellers} vendor(s) with sales, effectively {n_eff:.1f}")
     if top > 0.5:
         found.append(f"one vendor makes {top:.0%} of it")
-    interval = model.interval_of(cells, level)
+    bound = lower_bound(model, cells, level)
+    interval = None if bound else whole.interval_of(cells, level)
+    if bound:
+        value, found = bound.value, [*found, *bound.flags]
     return Row(
-        labels=labels, cells=cells, value=value, floor=floor, bounds=model.bounds(cells) if model.has_share else None,
+        labels=labels, cells=cells, value=value, floor=floor, bounds=whole.bounds(cells) if model.has_share else None,
         interval=interval, n_listings=int(columns["n_listings"][cells].sum()), n_vendors=len(money),
         count=float(columns["reviews"][cells].sum()), n_eff=n_eff, top_share=top, flags=tuple(found),
+        limit=bound.limit if bound else None,
+        undetected=bound.unseen if bound else whole.value(cells, "middle") - model.value(cells, "middle"),
     )

@@ -42,7 +42,19 @@ def test_between_market_sd_adds_up_on_the_logit():
     rate = ReviewRate(mean=0.44, standard_error=0.0117, between_market_sd=0.5)
     law = rate.mean_spec
     assert law.sd == pytest.approx(math.hypot(0.5, 0.0117 / (0.44 * 0.56)))
-    assert law.ppf(0.5) == pytest.approx(0.44) and rate.central == law.mean() and rate.is_prior
+    assert law.mean() == pytest.approx(0.44, rel=1e-9) and rate.central == 0.44 and rate.is_prior
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.1, 1.0), (0.44, 0.5), (0.9, 2.0), (0.5, 3.0)])
+def test_logit_normal_with_a_mean(mean, sd):
+    law = LogitNormal.with_mean(mean, sd)
+    assert law.mean() == pytest.approx(mean, rel=1e-9) and law.sd == sd
+
+
+@pytest.mark.parametrize("law", [stats.norm(0.44, 0.02), stats.norm(0.8, 0.01), stats.uniform(0.5, 0.6)])
+def test_a_distribution_must_have_its_support_inside(law):
+    with pytest.raises(AssumptionError, match="reaches outside"):
+        ReviewRate(mean=law)
 
 
 @pytest.mark.parametrize(("centre", "sd"), [(0.44, 0.5), (0.9, 1.5), (0.05, 0.2)])

@@ -37,6 +37,13 @@ def test_shares_by_hand_realised():
         assert frame.variance[name] == pytest.approx(variance, rel=1e-8)
 
 
+def test_the_conservative_law_has_its_own_variances():
+    totals = vendor_totals(Y)
+    est = turnover(totals, review_rate=ReviewRate(mean=0.44, between_vendor_sd=0.11), spread_law="conservative")
+    t = Y.sum() / 0.44
+    assert variances(est).variance.sum() == pytest.approx(math.log1p(est.law.variance / t**2), rel=1e-5)
+
+
 def test_without_spread_only_unreviewed_sales_are_left():
     totals = vendor_totals(Y)
     frame = variances(turnover(totals, review_rate=ReviewRate(mean=0.44, between_vendor_sd=0.0)))

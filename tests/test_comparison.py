@@ -133,7 +133,7 @@ def test_one_vendor_split_over_two_groups_gives_the_same_total():
     q = y**2 / r
     whole = Totals.from_cells(vendor=names, value=y, reviews=r, price_sq_reviews=q, currency="USD")
     split = Totals.from_cells(
-        vendor=names * 2, value=np.concatenate([0.3 * y, 0.7 * y]), reviews=np.concatenate([0.5 * r, 0.5 * r]),
+        vendor=names * 2, value=np.concatenate([0.3 * y, 0.7 * y]), reviews=np.concatenate([0.3 * r, 0.7 * r]),
         price_sq_reviews=np.concatenate([0.3 * q, 0.7 * q]), groups={"g": ["a"] * 40 + ["b"] * 40}, currency="USD")
     for estimand in ("realised", "expected"):
         a, b = (turnover(t, review_rate=RATE, estimand=estimand).interval for t in (whole, split))
@@ -230,6 +230,65 @@ def test_intervals_of_comparisons_nest(estimand):
     for one in (growth, share):
         q = one.quantile([0.005, 0.025, 0.1, 0.25, 0.75, 0.9, 0.975, 0.995])
         assert (np.diff(q) > 0).all() and one.interval == pytest.approx((q[2], q[5]), rel=1e-9)
+
+
+def test_realised_growth_read_backwards_mirrors():
+    # each vendor grows by a little: what is left of it must not look like a rare huge jump
+    for change in (1.0, 1.1):
+        later, first = months(Y[:N] * change, rate=ReviewRate(mean=0.44, between_vendor_sd=0.13))
+        low, high = later.ratio(first).interval
+        back = first.ratio(later).interval
+        assert (1 / high, 1 / low) == pytest.approx(back, rel=0.01)
+
+
+def test_realised_growth_against_simulation():
+    # 80 vendors, one share a vendor for both months: P(A <= r B) by drawing the predictive law itself
+    later, first = months(Y[:N], rate=ReviewRate(mean=0.44, between_vendor_sd=0.13))
+    a, b = (e.model.totals for e in (later, first))
+    rng = np.random.default_rng(3)
+    s = 0.44 * 0.56 / 0.13**2 - 1
+    alpha, beta = 0.44 * s, 0.56 * s
+    rho = rng.beta(alpha + 2, beta * (alpha + 1) / alpha, size=(20_000, N))
+    draws = []
+    for t in (a, b):
+        y, q = t.columns["value"], t.columns["price_sq_reviews"]
+        unseen = rng.negative_binomial(y**2 / q, rho)
+        draws.append((y + q / y * unseen).sum(axis=1))
+    want = np.quantile(draws[0] / draws[1], [0.025, 0.975])
+    assert later.ratio(first).interval == pytest.approx(tuple(want), rel=0.012)
+
+
+def test_part_over_whole_is_a_share():
+    est = turnover(two_groups(), review_rate=RATE)
+    with pytest.raises(DataError, match=r"est\.share"):
+        est.group(country="NL").ratio(est)
+    between = est.group(country="NL").ratio(est.group(country="US"))
+    assert between.interval[0] < between.value < between.interval[1]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_factor_on_one_side_enters_with_its_own_power(side):
+    totals = [vendor_totals(Y[:N], counted="sold"), vendor_totals(2 * Y[:N], counted="sold", window=JANUARY)]
+    law = stats.beta(8, 2)
+    pair = [turnover(t, market_coverage=law if i == side else None) for i, t in enumerate(totals)]
+    low, high = pair[0].ratio(pair[1]).interval
+    q = law.ppf([0.025, 0.975])
+    want = 0.5 / q[::-1] if side == 0 else 0.5 * q
+    assert (low, high) == pytest.approx(tuple(want), rel=2e-3)
+
+
+def test_what_stated_alike_totals_may_differ_by():
+    pair = [turnover(vendor_totals(k * Y[:N], counted="sold", window=w)) for k, w in ((2, FEBRUARY), (1, JANUARY))]
+    low, high = pair[0].ratio(pair[1], between_group_cv=0.1).interval
+    s = 1.959963984540054 * math.sqrt(2 * math.log1p(0.01))
+    assert (low, high) == pytest.approx((2 * math.exp(-s), 2 * math.exp(s)), rel=2e-3)
+
+
+def test_a_range_that_both_state_and_shares_that_differ():
+    pair = [turnover(vendor_totals(Y[:N], window=w), review_rate=ReviewRate(mean=m, between_vendor_sd=0.1),
+                     market_coverage=Range(0.5, 1.0)) for w, m in ((FEBRUARY, 0.5), (JANUARY, 0.4))]
+    growth = pair[0].ratio(pair[1])
+    assert growth.value == pytest.approx(0.8) and growth.interval[0] < 0.8 < growth.interval[1]
 
 
 def test_prints_and_dict():

@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from darkmarket_estimates import DataError, NotIdentifiedError, Totals
 from darkmarket_estimates.totals import COLUMNS, MISSING, band_labels, collect
+from darkmarket_estimates.totals.header import check_window
 from tests.tables import listing_table, listings
 
 BY = ["market", "category", "country"]
@@ -154,6 +156,9 @@ def test_frames_hide_vendor_names_unless_asked():
 
 @pytest.mark.parametrize("bad", [
     {"value": [1, -1], "reviews": [1, 1]}, {"value": [1, np.nan], "reviews": [1, 1]}, {"value": [1, 1], "reviews": [1, 0]},
+    {"value": [100, 10], "reviews": [4, 3], "price_sq_reviews": [1, 1]}, {"value": [1e200, 1], "reviews": [1, 1]},
+    {"value": [1, 1], "reviews": [1, 1], "counted": "sales"},
+    {"value": [1, 1], "reviews": [1, 1], "window": ("2016-02-01", "2016-01-01")},
     {"value": [1], "reviews": [1, 1]}, {"value": [1, 1], "reviews": [1, 1], "price_sq_reviews": [1]},
 ])
 def test_cells_by_hand_are_checked(bad):
@@ -172,6 +177,31 @@ def test_many_possible_cells_do_not_overflow_the_code():
     assert len(columns["value"]) == want and columns["value"].sum() == n
     rows = list(zip(*(merged[k].codes for k in keys)))
     assert set(rows) == set(zip(*(k.codes for k in keys.values())))
+
+
+@pytest.mark.parametrize("name", ["kind", "floor", "low", "high", "flags", "count", "n_eff", "share", "value", "vendor"])
+def test_a_group_cannot_take_the_name_of_a_result(name):
+    with pytest.raises(DataError, match="name of ours"):
+        listings(listing_table().rename(columns={"category": name})).totals(by=name)
+
+
+def test_anonymous_totals_are_not_added_even_to_themselves():
+    totals = listings().totals().anonymised()
+    with pytest.raises(DataError, match="vendor_ids"):
+        totals + totals
+
+
+@pytest.mark.parametrize("day", ["20160201", "2016-02-01T00:00:00", "today", "2016-02-01Z", dt.datetime(2016, 2, 1, 23, 59),
+                                 np.datetime64("2016-02-01T12:00"), 20160201, pd.NaT])
+def test_a_window_is_made_of_days(day):
+    with pytest.raises(DataError, match="window"):
+        check_window(("2016-01-01", day))
+
+
+@pytest.mark.parametrize("day", ["2016-02-01", dt.date(2016, 2, 1), dt.datetime(2016, 2, 1), pd.Timestamp("2016-02-01"),
+                                 np.datetime64("2016-02-01")])
+def test_days_in_any_form(day):
+    assert check_window(("2016-01-01", day)) == ("2016-01-01", "2016-02-01")
 
 
 def test_header_and_audit_survive_json():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darkmarket_estimates._checks import choice, is_number, number
+from darkmarket_estimates._checks import choice, integer, number
 from darkmarket_estimates.assumptions.specs import Distribution, Range, check_spec
 from darkmarket_estimates.errors import AssumptionError
 
@@ -60,9 +60,15 @@ class ByGroup:
                                   fix='ByGroup("market", {"Hansa": 0.5, "AlphaBay": Range(0.5, 1)})')
         object.__setattr__(self, "column", column)
         object.__setattr__(self, "values", {str(label): value for label, value in values.items()})
+        if len(self.values) < len(values):
+            raise AssumptionError("ByGroup names a label twice", expected="labels that differ as text",
+                                  got=", ".join(map(repr, values)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("ByGroup is frozen")
+
+    def __reduce__(self) -> tuple[type[ByGroup], tuple[str, dict[str, Any]]]:
+        return ByGroup, (self.column, self.values)
 
     def __repr__(self) -> str:
         return f"ByGroup({self.column!r}, {self.values!r})"
@@ -113,9 +119,7 @@ class HoldingPrice:
             number(self.upper_multiple, "upper_multiple", low=1)
         if self.lower_multiple is not None:
             number(self.lower_multiple, "lower_multiple", low=0, high=1)
-        if not is_number(self.min_observations) or self.min_observations < 1:
-            raise AssumptionError("min_observations is out of range", expected="a whole number >= 1",
-                                  got=repr(self.min_observations))
+        integer(self.min_observations, "min_observations", low=1)
         choice(self.action, "action", ("drop", "median"))
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from darkmarket_estimates._checks import is_number, number
 from darkmarket_estimates.assumptions.specs import Distribution, Range, centre_of, check_spec
@@ -34,6 +34,16 @@ class LogitNormal:
     def __post_init__(self) -> None:
         number(self.centre, "LogitNormal.centre", low=0, high=1, open_low=True, open_high=True)
         number(self.sd, "LogitNormal.sd", low=0, open_low=True)
+
+    @classmethod
+    def with_mean(cls, mean: float, sd: float) -> LogitNormal:
+        """The law whose mean, not median, is `mean`."""
+        # the mean is pulled towards 1/2, so the centre lies beyond it
+        def gap(logit: float) -> float:
+            return cls(float(special.expit(logit)), sd).mean() - mean
+
+        at = float(special.logit(mean))
+        return cls(float(special.expit(optimize.brentq(gap, at - 2 * sd**2 - 1, at + 2 * sd**2 + 1, xtol=1e-13))), sd)
 
     def cdf(self, x: Any) -> Any:
         """Probability that the share is at most `x`."""
@@ -91,7 +101,7 @@ class ReviewRate:
         are alike.
     between_market_sd : float or None
         Standard deviation between markets, on the logit scale: for a share measured elsewhere. The mean then has a
-        logit-normal law around `mean` that includes `standard_error`.
+        logit-normal law with this mean that includes `standard_error`.
     source : str or None
         Where the figure comes from; printed with the result.
 
@@ -169,7 +179,7 @@ class ReviewRate:
         """The mean as a known number, a Range or a distribution, its uncertainty included."""
         if self.between_market_sd is not None:
             m = float(self.mean)  # type: ignore[arg-type]
-            return LogitNormal(m, math.hypot(self.between_market_sd, self.standard_error / (m * (1 - m))))
+            return LogitNormal.with_mean(m, math.hypot(self.between_market_sd, self.standard_error / (m * (1 - m))))
         if self.standard_error > 0:
             m = float(self.mean)  # type: ignore[arg-type]
             return stats.beta(*beta_shape(m, self.standard_error))
@@ -183,7 +193,7 @@ class ReviewRate:
     @property
     def central(self) -> float:
         """The mean share that a point estimate divides by (of a Range: its middle, for second moments only)."""
-        return centre_of(self.mean_spec if is_number(self.mean) else self.mean)
+        return centre_of(self.mean)
 
     @property
     def size(self) -> float:

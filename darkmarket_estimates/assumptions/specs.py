@@ -85,10 +85,10 @@ def check_spec(
                                   expected="a finite mean and a variance > 0",
                                   got=f"mean {moments[0]:g}, variance {moments[1]:g}",
                                   fix="write a known value as a number")
-        outside = float(spec.cdf(low)) + (1.0 - float(spec.cdf(high)) if math.isfinite(high) else 0.0)
-        if not outside <= 1e-9:  # also catches NaN
+        first, last = (float(end) for end in spec.support())
+        if not (low <= first <= last <= high):  # also catches NaN
             raise AssumptionError(f"{name}: the distribution reaches outside its range", expected=inside,
-                                  got=f"probability {outside:.3g} outside",
+                                  got=f"a distribution on [{first:g}, {last:g}]",
                                   fix="use a distribution with that support, such as beta, truncnorm or lognorm")
     else:
         raise AssumptionError(f"{name} cannot be read", got=repr(spec),

@@ -19,7 +19,7 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
 
     Examples
     --------
-    >>> parse_spec("0.57:1", "review rate")
+    >>> parse_spec("0.57:1", "market coverage")
     Range(low=0.57, high=1.0)
     """
     if text is None:

@@ -10,11 +10,10 @@ import numpy as np
 from scipy import stats
 
 from darkmarket_estimates.comparison.result import METHODS, Ratio, kind_of, over_ends
-from darkmarket_estimates.distribution.factors import common_factor
 from darkmarket_estimates.distribution.law import Law, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
-from darkmarket_estimates.distribution.relative import Relative
+from darkmarket_estimates.distribution.relative import scaled
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
@@ -36,6 +35,9 @@ def ratio_of_totals(
     cells = np.arange(first.totals.n_cells), np.arange(second.totals.n_cells)
     ours, theirs, stated_once = _uncancelled(first, second)
     flags = list(_ratio_flags(first, second, stated_once, units[0], between_group_cv))
+    if _overlap(first, second):
+        raise DataError("the two totals hold the same sales", expected="two windows, or two groups without a cell in common",
+                        fix="est.share(label, of=column) for a part and its whole")
     if not first.y.sum() or not second.y.sum():
         raise NotIdentifiedError("a ratio to or of nothing is undefined", got="a total of 0", expected="both above 0")
     title = "ratio of " + ("turnover" if first.measure == "money" else "orders")
@@ -55,15 +57,24 @@ def ratio_of_totals(
     if first.interval != "none" and first.has_share and second.has_share:
         inner, empty = over_ends(first, lambda one: _ratio_law(
             models, cells, (one, _same_ends(first, second, one)), stated_once))
-        relative = [Relative(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
-        relative += [Relative(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
-        law = common_factor(inner, *relative) if inner.variance > 0 or relative else inner
+        uncertain = [(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
+        uncertain += [(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
         if between_group_cv:
-            law = common_factor(law, stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))))
+            uncertain.append((stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))), 1.0, 1))
+        law = scaled(inner, uncertain)
         if factor != 1:
             law = ScaledMixture(law, np.array([factor]), np.array([1.0]))
     kind = kind_of(first, law, [*ours, *theirs], between_group_cv)
     return Ratio(title, False, value, None, law, kind, tuple(flags), confidence_level, empty)
+
+
+def _overlap(first: Model, second: Model) -> bool:
+    """Whether the two are parts of one table that share a cell."""
+    a, b = first.totals, second.totals
+    if a.header != b.header or a.audit != b.audit or any(a.keys[k].labels != b.keys[k].labels for k in a.keys):
+        return False
+    cells = [set(zip(*(t.keys[k].codes.tolist() for k in t.keys), strict=True)) for t in (a, b)]
+    return not cells[0].isdisjoint(cells[1])
 
 
 def _uncancelled(first: Model, second: Model) -> tuple[list[Factor], list[Factor], bool]:
@@ -140,10 +151,10 @@ def _ratio_law(
     if first.totals.header.counted == "sold" and second.totals.header.counted == "sold":
         return PointLaw(float(a.sum() / b.sum())), 0.0
     if not stated_once or len(first.shares) != 1:
-        top, bottom = (model.at_centre().law(c) for model, c in zip(models, cells, strict=True))
+        top, bottom = (model.at_centre().law(c, "middle") for model, c in zip(models, cells, strict=True))
         w = (np.arange(513) + 0.5) / 513
         return ScaledMixture(top, 1 / bottom.quantile(w)[::-1], np.full(513, 1 / 513)), 0.0
-    qa, qb = (spread(model, side, model.q * m[side] ** 2) for side, model in enumerate(models))
+    qa, qb = (spread(model, side, model.q * model.square_multiplier(cells[side], at[side])) for side, model in enumerate(models))
     rate = first.shares[0].rate
     assert rate is not None
     rho = at[0][first.factors.index(first.shares[0])]

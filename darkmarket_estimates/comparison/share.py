@@ -92,7 +92,7 @@ def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configur
                                 got=f"{len(shares)} review shares", fix='estimand="expected", or one review share')
     (rho, spread), = shares
     m = model.multiplier(cells, at, shares=False)
-    y, q = model.y[cells] * m, model.q[cells] * m**2
+    y, q = model.y[cells] * m, model.q[cells] * model.square_multiplier(cells, at)
     law = ratio_realised(model.by_vendor(cells, y * inside), model.by_vendor(cells, y), model.by_vendor(cells, q * inside),
                          model.by_vendor(cells, q), rho, spread, nested=True, spread_law=model.spread_law)
     return law, law.no_denominator

@@ -82,10 +82,9 @@ def invert(
     low, high = low.astype(np.float64), high.astype(np.float64)
     below, above = cdf(low), cdf(high)
     high = np.where(below >= p, low, high)
-    tolerance = 1e-13 * np.maximum(np.abs(low), np.abs(high))
     for turn in range(200):
         width = high - low
-        open_ = width > tolerance
+        open_ = width > 1e-13 * np.maximum(np.abs(low), np.abs(high))  # of the present bracket: a first one may be huge
         if not open_.any():
             break
         fraction = np.full(p.shape, 0.5)

@@ -18,9 +18,10 @@ from darkmarket_estimates.distribution.multiplier import Multiplier
 
 FEWEST_POINTS, MOST_POINTS = 2**14, 2**16
 LOST_MASS = 1e-6  # multipliers have power tails: a grid that loses less would be too coarse
-_N_LARGEST = 64  # at most so many vendors are treated one by one
-_DOMINANT = 0.1  # a vendor with more than this share of the variance of itself and all smaller ones
+_N_LARGEST = 512  # at most so many vendors are treated one by one
+_DOMINANT = 0.1  # share of the variance of itself and all smaller vendors that makes one dominant
 _N_FREQUENCIES = 64
+_TURN = 0.5  # radians that the fastest class may turn between two frequencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ def arrange(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> Vendors:
     between, within = multiplier.variances
     variance = between * y * y + within * q
     sums = np.array([y.sum(), y @ y, q.sum()])
-    top = np.argpartition(-variance, min(_N_LARGEST, len(y)) - 1)[:_N_LARGEST]
-    top = top[np.argsort(-variance[top])]
+    # A single sale counts like a standard deviation: where few sales are missing the law has jumps of a price.
+    weight = np.maximum(variance, (q / np.where(y == 0, np.inf, y)) ** 2)
+    top = np.argpartition(-weight, min(_N_LARGEST, len(y)) - 1)[:_N_LARGEST]
+    top = top[np.argsort(-weight[top])]
     rest = variance.sum() - np.cumsum(variance[top]) + variance[top]  # of itself and all smaller ones
-    calm = np.flatnonzero((variance[top] <= _DOMINANT * rest) | (rest <= 1e-9 * variance.sum()))
+    calm = np.flatnonzero((weight[top] <= _DOMINANT * rest) | (rest <= 1e-9 * variance.sum()))
     n_large = int(calm[0]) if len(calm) else len(top)
     large = top[:n_large]
     small = np.ones(len(y), dtype=bool)
@@ -88,9 +91,10 @@ def total_law(vendors: Vendors, multiplier: Multiplier) -> GridLaw:
     size = float(np.abs(everyone[:, 0]) @ each) / multiplier.share
     while n_points < MOST_POINTS and 1.5 * (high - low) / n_points > 1e-3 * size:
         n_points *= 2
-    step = (high - low) / (n_points - 8)
+    margin = len(vendors.large) + 3  # cells: each vendor's atoms may be rounded down by one
+    step = (high - low) / (n_points - 2 * margin)
     shift = float(vendors.small[:, 0] @ vendors.counts) / multiplier.share  # classes enter about their mean
-    first = math.floor((low - shift) / step) - 3
+    first = math.floor((low - shift) / step) - margin
     transform = _small_transform(vendors, multiplier, step, n_points)
     for pair in vendors.large:
         positions, mass = multiplier.masses(pair[0], pair[1], step, low - mean, high - mean)
@@ -117,14 +121,19 @@ def _small_transform(vendors: Vendors, multiplier: Multiplier, step: float, n_po
     nyquist = math.pi / step
     if deviation < 3 * step:  # too narrow for the grid: only the variance matters, by unit steps up and down
         return out * np.exp((deviation / step) ** 2 * (np.cos(np.linspace(0, math.pi, len(out))) - 1))
+    fastest = max(deviation, float(np.abs(q / y).max()))  # one sale turns the transform by its price x frequency
     last = min(8.0 / deviation, nyquist)
+    grid = np.linspace(0.0, nyquist, len(out))
     while True:
-        t = last * np.linspace(0.0, 1.0, _N_FREQUENCIES) ** 2  # dense at 0, where the far tail is made
+        n = max(_N_FREQUENCIES, math.ceil(2 * last * fastest / _TURN))
+        # Dense at 0, where the far tail is made.
+        t = grid if n >= len(out) else last * np.linspace(0.0, 1.0, n) ** 2
         log = vendors.counts @ multiplier.log_transform(y, q, t)
-        if last >= nyquist or log.real[-1] < -18.0:
+        if t is grid or last >= nyquist or log.real[-1] < -18.0:
             break
         last = min(last * 1.5, nyquist)
-    grid = np.linspace(0.0, nyquist, len(out))
+    if t is grid:  # few sales of any price are missing: the law has atoms, whose transform does not fade
+        return np.exp(np.conj(log))
     n = int(np.searchsorted(grid, last, side="right"))
     out[n:] = 0.0
     out[:n] = np.exp(interpolate.CubicSpline(t, log)(grid[:n]))

@@ -40,16 +40,22 @@ def realised_variance(y: np.ndarray, q: np.ndarray, share: float, spread: float)
     return float((spread**2 * (y @ y) + share * (share - second) * q.sum()) / (share**2 * second))
 
 
-def realised_parts(y: np.ndarray, q: np.ndarray, share: float, spread: float) -> tuple[float, float]:
+def realised_parts(
+    y: np.ndarray, q: np.ndarray, share: float, spread: float, spread_law: str = "default"
+) -> tuple[float, float]:
     r"""Variances of the predictive law, split into (spread between vendors, unreviewed sales).
 
     :math:`\frac{b (a + b)}{a^3} \sum y^2` and :math:`\frac{b (a + b)(a + 1)}{a^3} \sum q`: the moments of the Beta
     multiplier :math:`\rho^* \sim Beta(a + 2, b (a + 1) / a)` and of negative binomial unreviewed sales given it.
-    Without spread the first is 0 and the second :math:`(1 - \rho) / \rho^2 \sum q`.
+    ``spread_law="conservative"``, :math:`Beta(a + 1, b)` with a > 1, has :math:`\frac{b (a + b)}{a^2 (a - 1)} \sum y^2` and
+    :math:`\frac{b (a + b)}{a (a - 1)} \sum q`. Without spread the first is 0 and the second :math:`(1 - \rho) / \rho^2 \sum q`.
     """
     if spread == 0:
         return 0.0, float((1 - share) / share**2 * q.sum())
     a, b = beta_shape(share, spread)
+    if spread_law == "conservative":
+        between = b * (a + b) / (a**2 * (a - 1))
+        return float(between * (y @ y)), float(between * a * q.sum())
     between = b * (a + b) / a**3
     return float(between * (y @ y)), float(between * (a + 1) * q.sum())
 

@@ -83,7 +83,7 @@ class Multiplier:
         return (1 + x) / 2, w / w.sum()
 
     def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies)."""
+        """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies), continuous along `t` from 0."""
         price, number = q / y, (y * y / q)[:, None]
         turn = np.outer(price, t)
         cosine, sine = -2 * np.sin(turn / 2) ** 2, np.sin(turn)  # of exp(i price t) - 1
@@ -97,7 +97,7 @@ class Multiplier:
             angle = centre - number * np.arctan2(imaginary, 1 + real)
             total.real += modulus * np.cos(angle)
             total.imag += modulus * np.sin(angle)
-        return np.log(total)
+        return np.log(np.maximum(np.abs(total), 1e-300)) + 1j * np.unwrap(np.angle(total), axis=1)
 
     def far_end(self, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:
         """Distance from the vendor's mean beyond which less than about `lost` of its law lies (signed as y)."""
@@ -112,7 +112,8 @@ class Multiplier:
             power = special.gammaln(number + self.alpha) - special.gammaln(number) - math.log(self.alpha)
             heavy = np.exp((power - special.betaln(self.alpha, self.beta) - np.log(lost)) / self.alpha)
             odds = np.minimum(gamma * (1 - rho) / rho, heavy)
-        return price * odds - y * (1 / self.share - 1)
+        sales = odds + z * np.sqrt(odds) + z * z / 2  # and of the Poisson number with that mean
+        return price * sales - y * (1 / self.share - 1)
 
     def masses(
         self, y: float, q: float, step: float, low: float, high: float
@@ -129,15 +130,21 @@ class Multiplier:
         end = float(self.far_end(np.array([y]), np.array([q]), np.array([_LOST]))[0])
         reach = min(end, high) if price > 0 else max(end, low)
         last = max(first, int((centre + reach / price) / stride))
-        k = np.arange(first, last + 1, dtype=np.float64) * stride + (stride - 1) / 2
+        starts = np.arange(first, last + 2, dtype=np.float64) * stride
+        if first == 0 and stride > 1:  # near 0 the probabilities may rise like a power: blocks as wide as k / 32
+            wide = 32 * stride
+            fine = np.unique(np.floor(np.geomspace(1, wide, 32 * math.ceil(math.log(wide)) + 1)))
+            starts = np.concatenate([[0.0], fine, np.arange(33, max(last, 33) + 2, dtype=np.float64) * stride])
+        width = np.diff(starts)
+        k = starts[:-1] + (width - 1) / 2
         if len(k) > 2 * _N_CURVE:
             # The log probability is smooth in log k: a spline through few points replaces three log-gammas a point.
             knots = np.geomspace(k[0] + 1, k[-1] + 1, _N_CURVE)
             log = interpolate.CubicSpline(np.log(knots), self._log_mass(knots - 1, number))(np.log(k + 1))
         else:
             log = self._log_mass(k, number)
-        mass = np.exp(log) * stride
-        return y + price * k, mass / max(1.0, mass.sum())
+        mass = np.exp(log) * width
+        return y + price * k, mass / mass.sum()
 
     def _log_mass(self, k: np.ndarray, number: float) -> np.ndarray:
         """Log probability of k unreviewed sales: negative binomial, with a Beta share beta negative binomial."""

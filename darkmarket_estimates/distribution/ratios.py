@@ -174,7 +174,7 @@ def ratio_realised(
         return RatioLaw(value, PointLaw(value), 0.0)
 
     def probability(r: float) -> float:
-        return realised(*form(r), share, spread, spread_law=spread_law).cdf(0.0)
+        return realised(*form(r), share, spread, spread_law=spread_law, signed=True).cdf(0.0)
 
     return RatioLaw(value, _tabulate(probability, value, deviation, nested), 0.0)
 

@@ -21,7 +21,9 @@ from darkmarket_estimates.errors import AssumptionError, DataError
 _ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
 
 
-def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "default") -> Law:
+def realised(
+    y: Any, q: Any, share: float, spread: float, *, spread_law: str = "default", signed: bool = False
+) -> Law:
     r"""Predictive law of the realised total given the reviews.
 
     .. math:: T = \sum_v (y_v + p_v K_v), \quad K_v \sim NegBin(n_v, \rho_v^*), \quad
@@ -40,6 +42,9 @@ def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "
         Mean review share (reviews per sale, weighted by turnover) in (0, 1].
     spread : float
         Standard deviation of the review share between vendors, below sqrt(share (1 - share)).
+    signed : bool
+        Whether the total is a linear form in which sales of both signs may cancel within a vendor, even where every
+        `y` is positive.
     spread_law : {"default", "conservative"}
         The law above, or Beta(a + 1, b), exact for vendor sizes with density size^-2 and wider for lighter tails.
 
@@ -66,13 +71,13 @@ def realised(y: Any, q: Any, share: float, spread: float, *, spread_law: str = "
     --------
     >>> law = realised([300.0, 200.0, 50.0], [9000.0, 4000.0, 500.0], 0.5, 0.1)
     >>> law.mean, law.quantile([0.025, 0.975]).round(0)
-    (1100.0, array([ 760., 1640.]))
+    (1100.0, array([ 760., 1639.]))
     """
     multiplier = Multiplier.of(share, spread, spread_law)
     y, q = _pairs(y, q)
     if multiplier.known or not len(y):
         return PointLaw(float(y.sum()))
-    if (y <= 0).any():
+    if signed or (y <= 0).any():
         y, q = _two_sided(y, q, multiplier)
     return total_law(arrange(y, q, multiplier), multiplier)
 
@@ -107,7 +112,7 @@ def realised_uncertain_share(
     >>> from darkmarket_estimates.distribution.factors import nodes
     >>> law = realised_uncertain_share([300.0, 200.0], [9000.0, 4000.0], *nodes(scipy.stats.beta(200, 200)), 24.0)
     >>> law.quantile([0.025, 0.975]).round(0)
-    array([ 662., 1554.])
+    array([ 663., 1554.])
     """
     m, w = checks.float_array(mean_nodes, "mean_nodes"), checks.float_array(weights, "weights", low=0)
     checks.same_length(mean_nodes=m, weights=w)

@@ -1,71 +1,58 @@
-"""A common factor as a law beside its central value: what a total is multiplied by when the factor is not central."""
+"""Common factors beside their central values: what a total is multiplied by when the factors are not central."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates.distribution.factors import nodes
+from darkmarket_estimates.distribution.factors import moments, nodes, product_nodes
+from darkmarket_estimates.distribution.law import Law, ScaledMixture
+
+#: Nodes of one factor: at least, at most, and their step beside the standard deviation of the law that they scale.
+FEWEST, MOST, STEP = 256, 8192, 0.25
+#: The normal scores that the nodes span.
+_SPAN = 16.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Relative:
-    """Law of ``(X / centre) ** power`` for a positive X: 1 where X is at its centre.
+def positive_nodes(dist: Any, n: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes above 0 of a law on the positive numbers: rounding can put one at 0, where a divisor has no reciprocal."""
+    x, w = nodes(dist, n)
+    keep = x > 0
+    return x[keep], w[keep] / w[keep].sum()
+
+
+def scaled(law: Law, factors: Sequence[tuple[Any, float, int]]) -> Law:
+    """Law of T x product of ``(X_i / centre_i) ** power_i`` for independent positive factors X_i.
+
+    The quadrature is that of X itself: the moments of a reciprocal need not exist, its quantiles do.
 
     Parameters
     ----------
-    dist : frozen continuous distribution
-        Of X.
-    centre : float
-        The value that the point estimate uses.
-    power : {1, -1}
-        -1 where the total is divided by X; its mean then exceeds 1.
+    law : Law
+        Of T at the central factors.
+    factors : sequence of (distribution, centre, power)
+        Power -1 where the total is divided by X.
 
     Examples
     --------
     >>> import scipy.stats
-    >>> law = Relative(scipy.stats.beta(80, 20), 0.8, -1)
-    >>> round(law.mean(), 6), round(0.8 * 99 / 79, 6)
-    (1.002532, 1.002532)
+    >>> from darkmarket_estimates.distribution.law import PointLaw
+    >>> law = scaled(PointLaw(10.0), [(scipy.stats.uniform(0, 1), 0.5, -1)])
+    >>> law.quantile([0.025, 0.5, 0.975]).round(0)  # 5 / u at u = 0.975, 0.5, 0.025
+    array([  5.,  10., 200.])
     """
-
-    dist: Any
-    centre: float
-    power: int
-
-    def _map(self, x: Any) -> Any:
-        with np.errstate(divide="ignore"):
-            return (np.asarray(x, dtype=float) / self.centre) ** float(self.power)
-
-    def ppf(self, p: Any) -> Any:
-        """Quantile at probability `p`."""
-        return self._map(self.dist.ppf(p) if self.power > 0 else self.dist.isf(p))
-
-    def isf(self, p: Any) -> Any:
-        """Quantile at upper tail probability `p`."""
-        return self._map(self.dist.isf(p) if self.power > 0 else self.dist.ppf(p))
-
-    def pdf(self, x: Any) -> Any:
-        """Density."""
-        x = np.asarray(x, dtype=float)
-        inner = self.centre * x ** float(self.power)
-        return self.dist.pdf(inner) * self.centre * (1.0 if self.power > 0 else x**-2.0)
-
-    def _moment(self, power: int, about: float = 0.0) -> float:
-        x, w = nodes(self.dist, 1024)
-        return float(w @ (self._map(x) - about) ** power)
-
-    def mean(self) -> float:
-        """Mean, by quadrature."""
-        return self._moment(1)
-
-    def std(self) -> float:
-        """Standard deviation, by quadrature."""
-        return self._moment(2, self.mean()) ** 0.5
-
-    def support(self) -> tuple[float, float]:
-        """Smallest and largest value."""
-        ends = sorted(float(self._map(end)) for end in self.dist.support())
-        return ends[0], ends[1]
+    if not factors:
+        return law
+    own = math.sqrt(law.variance) / abs(law.mean) if law.mean else math.inf
+    spread = math.hypot(*(deviation / mean for mean, deviation in (moments(dist) for dist, _, _ in factors)))
+    n = int(min(max(FEWEST, _SPAN * spread / max(STEP * own, 1e-9)), MOST))
+    parts = []
+    for dist, centre, power in factors:
+        x, w = positive_nodes(dist, n if len(factors) == 1 else min(n, 1024))
+        parts.append(((x / centre) ** float(power), w))
+    x, w = parts[0] if len(parts) == 1 else product_nodes(parts, n)
+    order = np.argsort(x)
+    return ScaledMixture(law, x[order], w[order])

@@ -76,7 +76,7 @@ def tail(x: Any) -> Law:
     z = np.concatenate([[0.0], z])
     tail_cdf = special.gammainc(k, z[:, None] / sizes) @ weights
     tail_law = GridLaw.tabulated(z, tail_cdf)
-    rest = compound_poisson(marks[k:])
+    rest = compound_poisson(marks[k:], n_points=2**12)  # for 32 nodes
     body = np.asarray(rest.quantile((np.arange(N_BODY) + 0.5) / N_BODY))
     body = np.maximum(body + (rest.mean - body.mean()), 0.0)
     # Sums of like quantiles spread more than the sum of the two: points enough at both ends.

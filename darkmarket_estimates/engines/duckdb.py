@@ -1,10 +1,16 @@
-"""Files and relations through DuckDB: the embedded engine reads, nothing is downloaded."""
+"""Sessions with DuckDB: a connection for one question, a temp folder that goes with it, and progress."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol
 
+from darkmarket_estimates.engines.progress import Progress, showing
 from darkmarket_estimates.errors import DataError
 
 if TYPE_CHECKING:
@@ -12,44 +18,216 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@functools.cache
-def connection() -> duckdb.DuckDBPyConnection:
-    """A connection of ours, in memory, that installs no extension on its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a session may use.
+
+    Attributes
+    ----------
+    memory : str or None
+        DuckDB's limit, such as "1GB"; what does not fit is spilled to the temp folder.
+    disk : str or None
+        Limit of the temp folder.
+    progress : callable or bool or None
+        Told the fraction done; None shows a bar where standard error is a terminal, False none.
+    """
+
+    memory: str | None = None
+    disk: str | None = None
+    progress: Progress = None
+
+
+class Session(Protocol):
+    """An open table that answers SQL."""
+
+    source: str
+
+    def types(self) -> dict[str, str]:
+        """DuckDB's type of each column."""
+
+    def columns(self) -> list[str]:
+        """Names of the columns, as often as they occur."""
+
+    def fetch(self, statement: str) -> pa.Table:
+        """The answer to a statement on `source`."""
+
+    def keep(self, query: str) -> str:
+        """Something to select from that holds the answer to a query."""
+
+
+class Place(Protocol):
+    """Where rows live that DuckDB can reach."""
+
+    @property
+    def engine(self) -> str:
+        """Its name in the table of capabilities."""
+
+    @property
+    def text_numbers(self) -> bool:
+        """Whether numbers arrive as text."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether a row's position means something to the caller."""
+
+    @property
+    def words(self) -> str:
+        """What it is called in errors."""
+
+    def session(self) -> Any:
+        """A context that gives a `Session` and leaves nothing behind."""
+
+
+class OwnSession:
+    """A session on a connection of ours.
+
+    Parameters
+    ----------
+    connection : duckdb connection
+    source : str
+        What to select from.
+    before : callable, optional
+        Called before each statement: a stream of batches can be read only once.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, where: str, progress: Progress,
+                 before: Callable[[], None] | None = None) -> None:
+        self._connection, self.source, self._where = connection, source, where
+        self._progress, self._before = progress, before
+
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.types())
+
+    def types(self) -> dict[str, str]:
+        """DuckDB's types."""
+        answer = self.fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self.source})")
+        return dict(zip(answer.column(0).to_pylist(), answer.column(1).to_pylist()))
+
+    def fetch(self, statement: str) -> pa.Table:
+        """Run in a thread of its own, so that this one can show progress and be interrupted."""
+        if self._before is not None:
+            self._before()
+        answer: list[Any] = []
+        done = threading.Event()  # join() of Python 3.11, once interrupted, takes a running thread for a dead one
+
+        def run() -> None:
+            try:
+                answer.append(self._connection.sql(statement).to_arrow_table())
+            except BaseException as error:  # handed to the caller below
+                answer.append(error)
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=run, daemon=True, name="darkmarket_estimates scan")
+        thread.start()
+        try:
+            with showing(self._progress) as show:
+                while not done.wait(0.05):
+                    show(lambda: self._connection.query_progress())
+        finally:
+            while not done.is_set():  # interrupted: nothing of ours goes on running
+                self._connection.interrupt()
+                done.wait(0.02)
+        if isinstance(answer[0], BaseException):
+            raise translated(answer[0], self._where) from answer[0]
+        return answer[0]
+
+    def keep(self, query: str) -> str:
+        """A temporary table, spilled where it is large."""
+        table = f"kept_{time.monotonic_ns()}"
+        self.fetch(f"CREATE TEMP TABLE {table} AS {query}")
+        return table
+
+
+class RelationSession:
+    """A session on a user's relation: its connection is theirs, and no table of ours can be joined with it."""
+
+    source = "listings_of_darkmarket_estimates"
+
+    def __init__(self, relation: Any) -> None:
+        self._relation = relation
+
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._relation.columns)
+
+    def types(self) -> dict[str, str]:
+        """DuckDB's types."""
+        return dict(zip(self._relation.columns, map(str, self._relation.types)))
+
+    def fetch(self, statement: str) -> pa.Table:
+        """Run on the user's connection, under a name that only this statement knows."""
+        import duckdb
+
+        try:
+            return self._relation.query(self.source, statement).to_arrow_table()
+        except duckdb.Error as error:
+            raise translated(error, "the relation") from error
+
+    def keep(self, query: str) -> str:
+        """The query itself, which is asked again."""
+        return f"({query})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelationPlace:
+    """A relation on a connection of the user's."""
+
+    relation: Any
+    engine: str = "duckdb"
+    text_numbers: bool = False
+    ordered: bool = False
+    words: str = "the relation"
+
+    @contextmanager
+    def session(self) -> Iterator[RelationSession]:
+        """A view of the relation; the user's settings hold."""
+        yield RelationSession(self.relation)
+
+
+@contextmanager
+def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of ours that installs no extension and spills into a folder that goes with it.
+
+    Parameters
+    ----------
+    limits : Limits
+
+    Raises
+    ------
+    DataError
+        DuckDB does not know the limit.
+    """
     import duckdb
 
-    return duckdb.connect(":memory:", config={"autoinstall_known_extensions": False,
-                                              "autoload_known_extensions": False})
+    with TemporaryDirectory(prefix="darkmarket_estimates_", ignore_cleanup_errors=True) as folder:
+        config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False,
+                                  "temp_directory": folder}
+        config |= {} if limits.memory is None else {"memory_limit": limits.memory}
+        config |= {} if limits.disk is None else {"max_temp_directory_size": limits.disk}
+        try:
+            ours = duckdb.connect(":memory:", config=config)
+        except duckdb.Error as error:
+            raise DataError("memory_limit= cannot be read", got=repr(limits.memory), expected='text such as "1GB"',
+                            fix='memory_limit="1GB"') from error
+        try:
+            yield ours
+        finally:
+            ours.close()
 
 
-def fetch(relation: Any) -> pa.Table:
-    """A user's relation as an Arrow table, in one execution: a relation without an order has none to keep."""
+def translated(error: BaseException, where: str) -> BaseException:
+    """An error of DuckDB in our words; any other as it is."""
     import duckdb
 
-    if not isinstance(relation, duckdb.DuckDBPyRelation):
-        raise DataError("a DuckDB connection is not a table", got=type(relation).__name__, expected="a relation",
-                        fix="pass connection.table('listings') or connection.sql('SELECT ...')")
-    try:
-        return relation.to_arrow_table()
-    except duckdb.Error as error:
-        raise DataError("DuckDB cannot read the relation", got=str(error)) from error
-
-
-def read_parquet(path: str) -> pa.Table:
-    """Parquet file or glob."""
-    return _read(path, lambda: connection().read_parquet(path))
-
-
-def read_csv(path: str) -> pa.Table:
-    """CSV file or glob, every column as text: an id such as 007 or 12e4 must not become a number on the way."""
-    return _read(path, lambda: connection().read_csv(path, header=True, all_varchar=True, sample_size=-1))
-
-
-def _read(path: str, relation: Any) -> pa.Table:
-    import duckdb
-
-    try:
-        return relation().to_arrow_table()
-    except (duckdb.Error, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError("the file cannot be read", where=path, got=first,
-                        fix="check the path, and that the file is whole") from error
+    if not isinstance(error, duckdb.Error | OSError):
+        return error
+    first = str(error).splitlines()[0]
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return DataError("memory and temp folder are too small for this table", where=where, got=first,
+                         expected="room for the groups that were asked for",
+                         fix="raise memory_limit=, or let TMPDIR name a folder with more room")
+    if where == "the relation":
+        return DataError("DuckDB cannot read the relation", got=first)
+    return DataError("the file cannot be read", where=where, got=first, fix="check the path, and that the file is whole")

@@ -36,3 +36,8 @@ class Schema:
         named = (self.price, self.count, self.vendor, self.listing, self.market, self.days, self.date, self.captures,
                  self.currency_column)
         return tuple(dict.fromkeys(c for c in named if c is not None))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that name a row where its position means nothing."""
+        return tuple(c for c in (self.market, self.vendor, self.listing) if c is not None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import decimal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,30 +16,37 @@ import pyarrow.compute as pc
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import MISSING, Key
 
-CSV, PARQUET = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An Arrow table in memory, and whether its numbers arrived as text (CSV)."""
+    """An Arrow table in memory.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+    text_numbers : bool
+        Whether its numbers arrived as text (CSV).
+    ordered : bool
+        Whether a row's position means something to the caller. Where not, errors name vendors and listings.
+    """
 
     table: pa.Table
     text_numbers: bool = False
+    ordered: bool = True
 
     def __len__(self) -> int:
         return self.table.num_rows
 
-    def require(self, columns: tuple[str, ...]) -> None:
+    def require(self, columns: Sequence[str]) -> None:
         """Raise `DataError` unless every column is there, once."""
-        names = self.table.column_names
-        missing = [c for c in columns if c not in names]
-        if missing:
-            raise DataError(f"the table has no column {', '.join(map(repr, missing))}",
-                            expected="the columns that the call names", got=f"columns {', '.join(map(repr, names))}",
-                            fix="name the table's own columns: price=, reviews=, vendor=, ...")
-        twice = sorted({c for c in columns if names.count(c) > 1})
-        if twice:
-            raise DataError(f"the table has the column {twice[0]!r} more than once", fix="rename one of them")
+        require(self.table.column_names, columns)
+
+    def place(self, column: str, row: int, *, names: Sequence[str] = ()) -> str:
+        """Where a value stands: its column and row, or the row's `names` where the order means nothing."""
+        if self.ordered:
+            return place(column, {"at": row})
+        return place(column, {"named": {name: label(self.table.column(name)[row].as_py()) for name in names
+                                        if self.table.column(name)[row].is_valid}})
 
     def numbers(self, column: str, role: str) -> np.ndarray:
         """A column as float64; missing is NaN."""
@@ -62,20 +69,23 @@ class Source:
         values = _plain(self.table.column(column))
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        encoded = pc.dictionary_encode(values).combine_chunks()
+        try:
+            encoded = pc.dictionary_encode(values).combine_chunks()
+        except pa.ArrowNotImplementedError:
+            raise DataError("the column cannot label anything", where=f"column {column!r}", got=f"type {values.type}",
+                            expected="text, numbers, days or truth values") from None
         if isinstance(encoded, pa.ChunkedArray):  # an empty table has no chunk to combine
             return Key(np.empty(0, dtype=np.int64), ())
-        raw = encoded.indices
-        codes = pc.fill_null(raw, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-        texts = [label(v) for v in encoded.dictionary.to_pylist()]
-        if MISSING in texts:
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        labels, rank = _sorted_labels(encoded.dictionary)
+        at = bisect.bisect_left(labels, MISSING)
+        if at < len(labels) and labels[at] == MISSING:
             raise DataError(f"{MISSING!r} is the name of the group without a label", where=f"column {column!r}",
                             fix="rename that label")
-        has_missing = bool((codes < 0).any())
-        sorted_labels = tuple(sorted({*texts, *([MISSING] if has_missing else [])}))
-        index = {text: code for code, text in enumerate(sorted_labels)}
-        translate = np.array([*(index[t] for t in texts), index.get(MISSING, -1)], dtype=np.int64)
-        return Key(translate[codes], sorted_labels)
+        if (codes < 0).any():
+            labels.insert(at, MISSING)
+            rank = np.append(rank + (rank >= at), at)  # the code -1 of a missing label picks the last entry
+        return Key(rank[codes], tuple(labels))
 
     def days(self, column: str, role: str) -> np.ndarray:
         """A column as datetime64[D]; missing is NaT. Instants with a time zone are days in UTC."""
@@ -95,88 +105,77 @@ class Source:
         return np.asarray(values.to_numpy()).astype("datetime64[D]")
 
 
-def read(frame: Any) -> Source:
-    """Open whatever holds the table.
+def require(names: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise `DataError` unless each of the columns stands once among the names of a table."""
+    missing = [c for c in columns if c not in names]
+    if missing:
+        raise DataError(f"the table has no column {', '.join(map(repr, missing))}",
+                        expected="the columns that the call names", got=f"columns {', '.join(map(repr, names))}",
+                        fix="name the table's own columns: price=, reviews=, vendor=, ...")
+    twice = sorted({c for c in columns if list(names).count(c) > 1})
+    if twice:
+        raise DataError(f"the table has the column {twice[0]!r} more than once", fix="rename one of them")
 
-    Parameters
-    ----------
-    frame : DataFrame, Table, relation, path or mapping
-        A pandas or eager polars DataFrame, a pyarrow Table, a DuckDB relation, the path of a CSV or Parquet file, or
-        a mapping of column names to NumPy arrays.
 
-    Raises
-    ------
-    DataError
-        The file cannot be read; an empty table.
-    NotSupportedError
-        No engine knows this kind of table.
-    """
-    if isinstance(frame, str | Path):
-        source = _read_file(str(frame))
-    elif isinstance(frame, pa.Table):
-        source = Source(frame)
-    elif type(frame).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
-        from darkmarket_estimates.engines import duckdb
+def place(column: str, row: Mapping[str, Any]) -> str:
+    """Where a value stands: its column with the row "at" which it is, or with what is "named" there."""
+    if row.get("at") is not None:
+        return f"column {column!r}, row {row['at']} (counting from 0)"
+    return ", ".join([f"column {column!r}", *(f"{name} {text!r}" for name, text in row["named"].items())])
 
-        source = Source(duckdb.fetch(frame))
-    elif isinstance(frame, Mapping):
-        source = Source(_from_arrays(frame))
-    else:
-        source = Source(_from_frame(frame))
-    if len(source) == 0:
-        raise DataError("the table is empty", expected="at least one row", got="0 rows",
-                        fix="check the filter or the file; an empty market is not the same as an unseen one")
-    return source
+
+def not_a_number(role: str, n: int, where: str, got: str) -> DataError:
+    """The error on text among numbers."""
+    return DataError(f"{role} is not a number in {n:,} row(s)", where=where, expected="numbers such as 1234.50",
+                     got=repr(got), fix="check what the text means (is 1.234,50 one thousand or one?) and convert it")
 
 
 def label(value: Any) -> str:
-    """Text of a label, the same from every engine: 2014.0 is "2014", a day is ISO, a decimal has no trailing zeros."""
+    """Text of a label, the same from every engine: 2014.0 is "2014", days are ISO, decimals end in no 0, zones are UTC."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, decimal.Decimal):
-        return f"{value.normalize():f}"
+        text = f"{value:f}"  # normalize() would round to 28 digits and merge long ids
+        return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, dt.datetime):
-        midnight = value.time() == dt.time(0) and value.tzinfo is None
-        return value.date().isoformat() if midnight else value.isoformat()
+        if value.tzinfo is not None:  # one instant is one label, whatever zone the engine shows it in
+            return value.astimezone(dt.UTC).isoformat()
+        return value.date().isoformat() if value.time() == dt.time(0) else value.isoformat()
     if isinstance(value, dt.date):
         return value.isoformat()
     return str(value)
 
 
-def _read_file(path: str) -> Source:
-    from darkmarket_estimates.engines import duckdb
-
-    lowered = path.lower()
-    if lowered.endswith(PARQUET):
-        return Source(duckdb.read_parquet(path))
-    if lowered.endswith(CSV):
-        return Source(duckdb.read_csv(path), text_numbers=True)
-    raise NotSupportedError("a file of this kind cannot be read", where=path,
-                            expected="a name that ends in " + ", ".join((*CSV, *PARQUET)),
-                            fix="convert it, or read it with pandas and pass the frame")
-
-
-def _from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
+def from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
+    """A mapping of names to arrays as an Arrow table."""
     lengths = {str(name): len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError("the arrays differ in length", expected="equal lengths", got=str(lengths))
     import pandas as pd
 
-    return _from_frame(pd.DataFrame({str(name): pd.Series(np.asarray(values)) for name, values in columns.items()}))
+    return from_frame(pd.DataFrame({str(name): pd.Series(np.asarray(values)) for name, values in columns.items()}))
 
 
-def _from_frame(frame: Any) -> pa.Table:
+def from_frame(frame: Any) -> pa.Table:
+    """A pandas or eager polars frame, or an Arrow table, as an Arrow table.
+
+    Raises
+    ------
+    NotSupportedError
+        No engine knows this kind of table.
+    """
     import narwhals.stable.v2 as nw
 
     try:
         eager = nw.from_native(frame, eager_only=True)
     except TypeError:
-        lazy = hasattr(frame, "collect") or hasattr(frame, "compute")
+        lazy = hasattr(frame, "collect") or hasattr(frame, "compute") or hasattr(frame, "execute")
         raise NotSupportedError(
             "this kind of table is not known", got=f"{type(frame).__module__}.{type(frame).__qualname__}",
-            expected="a pandas or polars DataFrame, a pyarrow Table, a DuckDB relation, a path, or a mapping of arrays",
+            expected="a pandas, polars or dask DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, a path, "
+                     "or a mapping of arrays",
             fix="collect the lazy frame first, or write it to Parquet and pass the path" if lazy else None,
         ) from None
     arrays = {}
@@ -188,6 +187,19 @@ def _from_frame(frame: Any) -> pa.Table:
             values = eager[name].to_list()
             arrays[name] = pa.array([None if v is None or v != v else str(v) for v in values], pa.string())
     return pa.table(arrays)
+
+
+def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
+    """The distinct texts of distinct values, sorted by code point, and the rank of each value among them."""
+    if _is_text(values.type):  # Arrow sorts UTF-8 by bytes, which is the order of Python's strings
+        order = pc.sort_indices(values)
+        rank = np.empty(len(values), dtype=np.int64)
+        rank[order.to_numpy()] = np.arange(len(values))
+        return values.take(order).to_pylist(), rank
+    texts = [label(v) for v in values.to_pylist()]
+    labels = sorted(set(texts))
+    index = {text: code for code, text in enumerate(labels)}
+    return labels, np.array([index[t] for t in texts], dtype=np.int64)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -220,7 +232,5 @@ def _parse_numbers(values: pa.ChunkedArray, column: str, role: str) -> np.ndarra
                                          ignore_case=True)
         bad = np.asarray(pc.fill_null(pc.invert(plain), False))
         at = int(np.argmax(bad))
-        raise DataError(f"{role} is not a number in {int(bad.sum()):,} row(s)",
-                        where=f"column {column!r}, row {at} (counting from 0)", expected="numbers such as 1234.50",
-                        got=repr(values[at].as_py()),
-                        fix="check what the text means (is 1.234,50 one thousand or one?) and convert it") from None
+        where = place(column, {"at": at})
+        raise not_a_number(role, int(bad.sum()), where, values[at].as_py()) from None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +10,18 @@ import numpy as np
 from darkmarket_estimates._checks import choice, float_array, integer, is_number
 from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice
 from darkmarket_estimates.audit import Audit
-from darkmarket_estimates.engines import memory
-from darkmarket_estimates.engines.memory import MemoryTable
+from darkmarket_estimates.engines.choose import locate
+from darkmarket_estimates.engines.protocol import ListingTable
 from darkmarket_estimates.engines.schema import DUPLICATES, Schema
-from darkmarket_estimates.engines.source import read
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.listings.rates import daily_rates
 from darkmarket_estimates.totals import Totals
+from darkmarket_estimates.totals.header import check_window
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from darkmarket_estimates.listings.dated import DatedListings
 
 #: One exchange rate over a longer window must be asked for by name.
 ONE_RATE_DAYS = 92
@@ -31,8 +32,10 @@ class Listings:
 
     Parameters
     ----------
-    frame : DataFrame, Table, relation, path or mapping of arrays
-        pandas, polars or pyarrow; a DuckDB relation; the path (or glob) of a CSV or Parquet file.
+    frame : DataFrame, LazyFrame, Table, relation, path or mapping of arrays
+        pandas, polars, dask or pyarrow; a DuckDB relation; the path of a CSV or Parquet file, a glob, a partitioned
+        folder, or a DuckDB or SQLite file. Files below 64 MB are read into memory; what is larger or lazy stays where
+        it is, and its rows are checked when the first number is asked for.
     price : str
         Column of the price of one order, in `currency`. 0 is legal.
     reviews : str or 1
@@ -59,6 +62,14 @@ class Listings:
         What to do with rows that share a listing id. "error" by default, "keep" where every row is a review.
     vendor_scope : {"market", "all markets"}
         Whether one name on two markets is two vendors or one.
+    table : str, optional
+        Table of a DuckDB or SQLite file.
+    engine : {"auto", "memory", "lazy"}
+        Read the table whole, or leave it where it is. The numbers are the same.
+    memory_limit : str, optional
+        Memory that a scan of a file may use, such as "1GB"; the rest is spilled to a temp folder that is removed.
+    progress : callable or bool, optional
+        Told the fraction done of a scan; by default a bar where standard error is a terminal.
 
     Raises
     ------
@@ -75,7 +86,7 @@ class Listings:
     """
 
     __slots__ = ("_table",)
-    _table: MemoryTable
+    _table: ListingTable
 
     def __init__(
         self,
@@ -95,6 +106,10 @@ class Listings:
         window: tuple[Any, Any] | None = None,
         duplicates: str | None = None,
         vendor_scope: str = "market",
+        table: str | None = None,
+        engine: str = "auto",
+        memory_limit: str | None = None,
+        progress: Callable[[float], None] | bool | None = None,
     ) -> None:
         if (reviews is None) == (sold is None):
             raise DataError("say what is counted, once", expected="reviews= (a column, or 1) or sold= (a column)",
@@ -107,8 +122,9 @@ class Listings:
         policy = duplicates or ("keep" if one_each else "error")
         choice(policy, "duplicates", DUPLICATES)
         choice(vendor_scope, "vendor_scope", ("market", "all markets"))
-        source = read(frame)
-        in_table = currency in source.table.column_names
+        opener = locate(frame, table=table, engine=engine, memory_limit=memory_limit, progress=progress)
+        roles = (price, vendor, reviews, sold, listing, market, days, date, captures)
+        in_table = currency in opener.columns and currency not in roles  # a price column may be named USD
         schema = Schema(
             price=price, count=sold if sold is not None else None if one_each else str(reviews),
             counted="reviews" if sold is None else "sold", vendor=vendor, listing=listing, market=market, days=days,
@@ -116,15 +132,83 @@ class Listings:
             currency_column=currency if in_table else None, window=check_window(window), duplicates=policy,
             vendor_scope=vendor_scope,
         )
-        self._set(memory.open_table(source, schema))
+        self._set(opener.open(schema))
 
-    def _set(self, table: MemoryTable) -> None:
+    @classmethod
+    def from_scrapes(cls, frame: Any, **options: Any) -> DatedListings:
+        """Listings from repeated scrapes: a row a listing and scrape, in any order.
+
+        Cumulative counters are differenced, steps across the window's edge are shared by time, and first counts, which
+        have no start, are left out; every option is described at `darkmarket_estimates.listings.scrapes.from_scrapes`.
+
+        Parameters
+        ----------
+        frame : DataFrame, Table or mapping of arrays, in memory
+        **options
+            ``listing=``, ``scrape=``, ``price=``, ``vendor=``, ``reviews=`` or ``sold=``, ``currency=``; ``counter=``,
+            ``page_cap=``, ``window=``, ``unknown_start=``, ``price_at=``, ``seen=``, ``scrapes=``, ``scope=``,
+            ``market=``, ``vendor_scope=``.
+
+        Returns
+        -------
+        DatedListings
+
+        Examples
+        --------
+        >>> pages = {"id": ["a", "a", "a"], "day": ["2014-01-01", "2014-01-05", "2014-01-09"], "usd": [10.0, 10.0, 12.0],
+        ...          "n": [3, 5, 6], "seller": ["x", "x", "x"]}
+        >>> listings = Listings.from_scrapes(pages, listing="id", scrape="day", price="usd", vendor="seller", reviews="n",
+        ...                                  currency="USD")
+        >>> listings.totals().sum("value")
+        32.0
+        """
+        from darkmarket_estimates.listings.scrapes import from_scrapes
+
+        return from_scrapes(frame, **options)
+
+    @classmethod
+    def from_reviews(cls, reviews: Any, listings_frame: Any = None, **options: Any) -> DatedListings:
+        """Listings from dated reviews or sightings of reviews, with or without a table of pages.
+
+        Every option is described at `darkmarket_estimates.listings.reviews.from_reviews`.
+
+        Parameters
+        ----------
+        reviews : DataFrame, Table or mapping of arrays, in memory
+        listings_frame : table, optional
+            A row a listing and scrape.
+        **options
+            ``listing=``, ``vendor=``, ``price=``, ``currency=``; ``date=`` or ``interval=`` or ``scrape=`` with
+            ``review=``; ``price_at=``, ``page_cap=``, ``window=``, ``unknown_start=``, ``scrapes=``, ``scope=``,
+            ``market=``, ``vendor_scope=``.
+
+        Returns
+        -------
+        DatedListings
+
+        Examples
+        --------
+        >>> reviews = {"id": ["a", "a"], "seller": ["x", "x"], "usd": [10.0, 12.0], "at": ["2014-01-02", "2014-02-03"]}
+        >>> listings = Listings.from_reviews(reviews, listing="id", vendor="seller", price="usd", date="at",
+        ...                                  currency="USD", window=("2014-01-01", "2014-02-01"))
+        >>> listings.totals().sum("value")
+        10.0
+        """
+        from darkmarket_estimates.listings.reviews import from_reviews
+
+        return from_reviews(reviews, listings_frame, **options)
+
+    def _set(self, table: ListingTable) -> None:
         object.__setattr__(self, "_table", table)
 
-    def _with(self, table: MemoryTable) -> Listings:
+    def _with(self, table: ListingTable) -> Listings:
         new = object.__new__(Listings)
         new._set(table)
         return new
+
+    def __reduce__(self) -> tuple[Callable[..., Listings], tuple[type[Listings], dict[str, Any]]]:
+        slots = [slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ())]
+        return _again, (type(self), {slot: getattr(self, slot) for slot in slots})
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("Listings are immutable: each rule returns new ones")
@@ -231,39 +315,25 @@ class Listings:
         return self._table.currency
 
     def __len__(self) -> int:
-        return len(self._table.rows)
+        return len(self._table)
 
     def to_frame(self) -> pd.DataFrame:
-        """The rows that are kept, as arrays: row (position in the source), price, count, value. No vendor names."""
-        import pandas as pd
+        """The rows that are kept, as arrays: row (position in the source), price, count, value. No vendor names.
 
-        t = self._table
-        return pd.DataFrame({"row": t.rows, "price": t.price, t.schema.counted: t.count, "value": t.value})
+        Raises
+        ------
+        NotSupportedError
+            The table is not in memory.
+        """
+        return self._table.to_frame()
 
     def __repr__(self) -> str:
-        t = self._table
-        return (f"Listings({len(self):,} rows, {t.count.sum():,.0f} {t.schema.counted}, {t.currency} "
-                f"{t.value.sum():,.0f}{' a day' if t.schema.days else ''}, {len(t.audit)} audit lines)")
+        return f"Listings({self._table!r})"
 
 
-def check_window(window: tuple[Any, Any] | None) -> tuple[str, str] | None:
-    """Return a window as two ISO days, the first before the second."""
-    if window is None:
-        return None
-    try:
-        start, end = (_day(day) for day in window)
-    except (TypeError, ValueError) as error:
-        raise DataError("the window cannot be read", expected='("2016-01-01", "2016-02-01"): first day, day after the '
-                        "last", got=repr(window)) from error
-    if not start < end:
-        raise DataError("the window ends before it starts", expected="start < end (the day after the last)",
-                        got=f"{start} to {end}")
-    return start, end
-
-
-def _day(day: Any) -> str:
-    if isinstance(day, dt.date | np.datetime64 | str):
-        parsed = np.datetime64(day.date() if isinstance(day, dt.datetime) else day, "D")
-        if not np.isnat(parsed):
-            return str(parsed)
-    raise ValueError(f"not a day: {day!r}")
+def _again(cls: type[Listings], state: dict[str, Any]) -> Listings:
+    """Listings from their parts, for copies and for other processes."""
+    listings = object.__new__(cls)
+    for slot, value in state.items():
+        object.__setattr__(listings, slot, value)
+    return listings

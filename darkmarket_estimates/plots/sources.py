@@ -29,7 +29,7 @@ def draw_budget(est: Estimate, *, ax: Axes | None = None) -> Axes:
     ax.barh(y, share, height=0.55, color=style.INTERVAL, zorder=2)
     for at, value, low, high in zip(y, share, variances.low, variances.high, strict=True):
         ax.text(value + 1, at, f"{value:.0f}%; without it {span(low, high)}", va="center", fontsize=9, zorder=3)
-    ax.set_yticks(y, list(variances.source))
+    ax.set_yticks(y, [style.text(source, 40) for source in variances.source])
     ax.set_ylim(-0.6, max(len(variances), 1) - 0.4)
     ax.set_xlim(0, 150)
     ax.set_xticks(range(0, 101, 25))
@@ -40,7 +40,7 @@ def draw_budget(est: Estimate, *, ax: Axes | None = None) -> Axes:
     notes = []
     for row in others.itertuples():
         if row.kind == "scenario":
-            notes.append(f"scenario: {row.source}, total {span(row.low, row.high)}")
+            notes.append(f"scenario: {style.text(row.source, 60)}, total {span(row.low, row.high)}")
         else:
             notes.append(f"rule: {style.text(row.source, 80)}, removed {amount(row.money)}")
     if notes:

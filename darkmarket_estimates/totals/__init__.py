@@ -13,8 +13,8 @@ from darkmarket_estimates.totals.cells import (
     collect,
     merge_column,
 )
-from darkmarket_estimates.totals.header import Header
+from darkmarket_estimates.totals.header import Detection, Header
 from darkmarket_estimates.totals.table import Totals
 
-__all__ = ["BAND", "CAPTURES", "COLUMNS", "MISSING", "VENDOR", "WITHIN", "Header", "Key", "Totals", "band_labels",
-           "check_by", "collect", "merge_column"]
+__all__ = ["BAND", "CAPTURES", "COLUMNS", "MISSING", "VENDOR", "WITHIN", "Detection", "Header", "Key", "Totals",
+           "band_labels", "check_by", "collect", "merge_column"]

@@ -19,6 +19,10 @@ CAPTURES = "captures"
 #: Stands between market and vendor in a vendor's label: a vendor is one within a market.
 WITHIN = "\x1f"
 
+#: Columns of the tables of results, which a group must not overwrite.
+RESULTS = ("floor", "lower_bound", "upper_bound", "low", "high", "kind", "flags", "n_vendors", "count", "n_eff",
+           "top_vendor_share", "undetected", "limit", "share", "rank", "probability")
+
 Merge = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
@@ -67,8 +71,8 @@ class Key:
 
 
 def merge_column(name: str, values: np.ndarray, cell: np.ndarray, n: int) -> np.ndarray:
-    """Merge a column over the rows of each of `n` cells, as the column's registry says."""
-    return COLUMNS[name](values, cell, n)
+    """Merge a column over the rows of each of `n` cells, as the registry says; what it does not know are sums."""
+    return COLUMNS.get(name, add)(values, cell, n)
 
 
 def collect(
@@ -128,8 +132,9 @@ def band_labels(edges: Sequence[float]) -> tuple[str, ...]:
 def check_by(by: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the group columns, none of them a reserved name."""
     names = strings(by, "by")
-    reserved = sorted({VENDOR, BAND, CAPTURES, *COLUMNS} & set(names))
+    taken = {VENDOR, BAND, CAPTURES, *COLUMNS, *RESULTS}
+    reserved = sorted(taken & set(names))
     if reserved:
         raise DataError(f"{reserved[0]!r} is a name of ours and cannot be a group", fix="rename the column",
-                        expected="names other than " + ", ".join(sorted({VENDOR, BAND, CAPTURES, *COLUMNS})))
+                        expected="names other than " + ", ".join(sorted(taken)))
     return names

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals.cells import BAND, Key, band_labels, collect, recode
-from darkmarket_estimates.totals.header import Header
+from darkmarket_estimates.totals.header import Detection, Header
 from darkmarket_estimates.totals.table import Totals
 
 METADATA = b"darkmarket_estimates"
@@ -45,6 +45,8 @@ def read(path: Path) -> Totals:
                         got=f"{type(error).__name__}: {error}") from error
     known: dict[str, Any] = {f.name: tuple(v) if isinstance(v, list) else v for f in fields(Header)
                              for v in [meta["header"].get(f.name, f.default)]}
+    if known["detection"] is not None:
+        known["detection"] = Detection.from_dict(known["detection"])
     header = Header(**known)
     keys = {name: Key.encode(table.column(f"key:{name}").to_pylist()) for name in meta["keys"]}
     if BAND in keys:  # bands go from cheap to dear, not by the alphabet

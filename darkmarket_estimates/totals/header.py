@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from darkmarket_estimates._checks import choice
+from darkmarket_estimates.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """A detection model that was fitted on the listings behind the totals; its sums are columns of the totals.
+
+    Attributes
+    ----------
+    covariates : tuple of str
+    clustered : bool
+        Whether captures of a vendor's listings were taken to go together.
+    covariance : tuple of tuple of float
+        Of the coefficients, intercept first.
+    c_hat : float
+        Dispersion between clusters.
+    p_value : float or None
+        Of the test of fit of the capture counts; None where it needs more scrapes.
+    flags : tuple of str
+    """
+
+    covariates: tuple[str, ...]
+    clustered: bool
+    covariance: tuple[tuple[float, ...], ...]
+    c_hat: float
+    p_value: float | None
+    flags: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Detection:
+        """The inverse of `dataclasses.asdict`, after JSON."""
+        rows = tuple(tuple(row) for row in values["covariance"])
+        return cls(**{**values, "covariates": tuple(values["covariates"]), "flags": tuple(values["flags"]),
+                      "covariance": rows})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +76,12 @@ class Header:
         What is odd in the table (see `HoldingPriceWarning`).
     version : str
         Of the library that made the totals.
+    scrapes : tuple of str
+        Instants of the scrapes, where they are known: "1@3" among the captures is a listing seen in the third only.
+    one_capture : str
+        Whether one capture of a listing reveals all of its value: "holds", "not checked", or why it does not.
+    detection : Detection or None
+        The detection model behind the columns ``ht_value``, ``ht_missing`` and ``ht_gradient_*``.
     """
 
     currency: str
@@ -51,6 +96,13 @@ class Header:
     vendor_ids: str = "names"
     flags: tuple[str, ...] = ()
     version: str = ""
+    scrapes: tuple[str, ...] = ()
+    one_capture: str = "not checked"
+    detection: Detection | None = None
+
+    def __post_init__(self) -> None:
+        choice(self.counted, "counted", ("reviews", "sold"))
+        object.__setattr__(self, "window", check_window(self.window))
 
     @property
     def days(self) -> float | None:
@@ -61,3 +113,38 @@ class Header:
             return None
         start, end = (np.datetime64(day, "D") for day in self.window)
         return float((end - start) / np.timedelta64(1, "D"))
+
+
+def check_window(window: tuple[Any, Any] | None) -> tuple[str, str] | None:
+    """Return a window as two ISO days, the first before the second.
+
+    Raises
+    ------
+    DataError
+        Something that is not a day, such as a time within one; an end that is not after the start.
+    """
+    if window is None:
+        return None
+    try:
+        start, end = (_day(day) for day in window)
+    except (TypeError, ValueError) as error:
+        raise DataError("the window cannot be read", got=repr(window),
+                        expected='("2016-01-01", "2016-02-01"): the first day, and the day after the last') from error
+    if not start < end:
+        raise DataError("the window ends before it starts", expected="start < end (the day after the last)",
+                        got=f"{start} to {end}")
+    return start, end
+
+
+def _day(day: Any) -> str:
+    if isinstance(day, str):
+        return dt.datetime.strptime(day, "%Y-%m-%d").date().isoformat()
+    if isinstance(day, np.datetime64):
+        day = day.astype("datetime64[us]").item()
+    if isinstance(day, dt.datetime):
+        if day.time() != dt.time(0):
+            raise ValueError(f"a time within a day: {day!r}")
+        return day.date().isoformat()
+    if isinstance(day, dt.date):
+        return day.isoformat()
+    raise ValueError(f"not a day: {day!r}")

@@ -16,7 +16,7 @@ import numpy as np
 from darkmarket_estimates._checks import float_array, same_length
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
-from darkmarket_estimates.totals.cells import BAND, VENDOR, WITHIN, Key, collect, concatenate
+from darkmarket_estimates.totals.cells import BAND, CAPTURES, VENDOR, WITHIN, Key, collect, concatenate
 from darkmarket_estimates.totals.header import Header
 
 if TYPE_CHECKING:
@@ -91,8 +91,15 @@ class Totals:
             at = int(np.argmax((y > 0) & (r == 0)))
             raise DataError("a cell has money without reviews", where=f"entry {at}", expected="reviews > 0",
                             got=f"value {y[at]:g}, reviews 0")
-        one_price = np.divide(y * y, r, out=np.zeros_like(y), where=r > 0)
+        with np.errstate(over="ignore"):
+            one_price = np.divide(y * y, r, out=np.zeros_like(y), where=r > 0)
         q = one_price if price_sq_reviews is None else float_array(price_sq_reviews, "price_sq_reviews", low=0)
+        same_length(value=y, price_sq_reviews=q)
+        if not np.isfinite(one_price).all() or (q < one_price * (1 - 1e-9)).any():
+            at = int(np.argmax(~np.isfinite(one_price) | (q < one_price * (1 - 1e-9))))
+            raise DataError("sums that no prices can have", where=f"entry {at}", expected="value^2 <= price_sq_reviews x reviews",
+                            got=f"value {y[at]:g}, reviews {r[at]:g}, price_sq_reviews {q[at]:g}",
+                            fix="price_sq_reviews is the sum of price^2 x reviews")
         n = np.ones_like(y) if n_listings is None else float_array(n_listings, "n_listings", low=0)
         keys = {name: Key.encode(labels) for name, labels in (groups or {}).items()}
         keys[VENDOR] = Key.encode(vendor)
@@ -107,6 +114,11 @@ class Totals:
     def by(self) -> tuple[str, ...]:
         """Every key but the vendor."""
         return tuple(name for name in self.keys if name != VENDOR)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The keys that results are reported by: `by` without the captures, which only coverage reads."""
+        return tuple(name for name in self.by if name != CAPTURES)
 
     @property
     def n_cells(self) -> int:
@@ -182,7 +194,7 @@ class Totals:
             if f.name not in ("markets", "flags") and ours != theirs:
                 raise DataError("these totals cannot be added", where=f"header field {f.name!r}", expected=repr(ours),
                                 got=repr(theirs), fix="treat every part alike, then add")
-        if self.header.vendor_ids.startswith("anonymous") and self is not other:
+        if self.header.vendor_ids.startswith("anonymous"):
             raise DataError("the vendors of anonymous totals cannot be told apart across files",
                             where="header field 'vendor_ids'", fix="save the parts with one vendor_key=")
         keys = {name: concatenate(self.keys[name], other.keys[name], ordered=name == BAND) for name in self.keys}

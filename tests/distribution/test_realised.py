@@ -147,8 +147,17 @@ def test_one_vendor_without_spread_is_negative_binomial(reviews: int) -> None:
     assert law.cdf(10 * (reviews + k + 0.5)) == pytest.approx(reference.cdf(k), abs=2e-4)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+def test_blocks_of_a_large_vendor_lie_at_their_middle(spread: float) -> None:
+    law = realised([4e5], [4e5], 0.4, spread)  # some hundred sales a step of the grid
+    image, deviation = GridLaw.tabulated(law.points.copy(), law.cumulative.copy()), math.sqrt(law.variance)
+    assert image.mean == pytest.approx(law.mean, abs=2e-5 * deviation)
+
+
 @pytest.mark.parametrize("beta", ["Beta(5.2, 6.8)", "Beta(0.8, 1.2)"])
-@pytest.mark.parametrize("counts", [[3, 8], [40] * 12, [1] * 200, list(range(1, 120)), [2000, *([5] * 60)]], ids=str)
+@pytest.mark.parametrize(
+    "counts", [[3, 8], [40] * 12, [1] * 200, list(range(1, 120)), [2000, *([5] * 60)]],
+    ids=["two vendors", "12 equal", "200 with a review", "119 of all sizes", "a giant"])
 def test_sums_of_vendors_are_convolutions(counts: list[int], beta: str) -> None:
     share, spread = BETAS[beta]
     a, b = moments.beta_shape(share, spread)
@@ -162,6 +171,38 @@ def test_sums_of_vendors_are_convolutions(counts: list[int], beta: str) -> None:
     law = realised(y, y, share, spread)
     k = np.unique(np.searchsorted(exact, [0.01, 0.025, 0.1, 0.5, 0.9, 0.975, 0.99]))
     assert law.cdf(y.sum() + k + 0.5) == pytest.approx(exact[k], abs=2e-3)
+
+
+@pytest.mark.parametrize("share", [0.85, 0.96])
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("n", [1, 10, 200])
+def test_few_sales_without_a_review(n: int, spread: float, share: float) -> None:
+    """The law has atoms where next to nothing is missing, and rises like a power where b is below 1."""
+    rng = np.random.default_rng(27)
+    price, reviews = np.round(rng.lognormal(2, 1, n)) + 1, np.ceil(rng.lognormal(2, 1, n))
+    y, q = price * reviews, price**2 * reviews
+    law = realised(y, q, share, spread)
+    image, deviation = GridLaw.tabulated(law.points.copy(), law.cumulative.copy()), math.sqrt(law.variance)
+    assert image.mean == pytest.approx(law.mean, abs=0.01 * deviation)
+    assert image.variance == pytest.approx(law.variance, rel=0.02)
+    totals = draw(y, q, share, spread, 20_000, rng)
+    check_against_draws(law, totals, LEVELS, law.error_bound)
+
+
+def test_three_missing_sales_among_thousands_of_vendors() -> None:
+    y = np.ones(3000)
+    law = realised(y, y, 0.999, 0.0)
+    assert law.cdf(3000 + np.arange(12) + 0.5) == pytest.approx(stats.nbinom(3000, 0.999).cdf(np.arange(12)), abs=2e-3)
+
+
+@pytest.mark.parametrize("reviews", [50, 10_000_000])
+def test_a_singular_multiplier(reviews: int) -> None:
+    a, b = 3.6, 0.4  # density (1 - rho)^(b' - 1) without bound at 1
+    law = realised([float(reviews)], [float(reviews)], *spread_of(a, b))
+    k = np.floor(reviews * np.array([1e-4, 0.003, 0.02, 0.1, 0.5, 1.0]))
+    exact = stats.betanbinom(reviews, a + 2, b * (a + 1) / a).cdf(k) if reviews < 100 else stats.beta(
+        a + 2, b * (a + 1) / a).sf(1 / (1 + k / reviews))
+    assert law.cdf(reviews + k + 0.5) == pytest.approx(exact, abs=0.02 if reviews > 100 else 2e-3)
 
 
 def test_price_spread_enters_by_effective_price_and_index() -> None:
@@ -272,7 +313,7 @@ class TestUncertainShare:
     y, q = POPULATIONS["30 vendors"]
     size = 0.44 * 0.56 / 0.13**2 - 1
 
-    @pytest.mark.parametrize("dist", [stats.beta(*moments.beta_shape(0.44, 0.03)), stats.uniform(0.3, 0.4)], ids=str)
+    @pytest.mark.parametrize("dist", [stats.beta(*moments.beta_shape(0.44, 0.03)), stats.uniform(0.3, 0.4)], ids=["beta", "uniform"])
     @pytest.mark.parametrize("size", [size, math.inf], ids=["spread", "no spread"])
     def test_mixture_over_every_node(self, dist: object, size: float) -> None:
         m, w = nodes(dist, 48)

@@ -27,7 +27,7 @@ def ways(frame: pd.DataFrame, folder: pathlib.Path) -> dict[str, object]:
         "pyarrow": pa.Table.from_pandas(frame, preserve_index=False), "arrays": {c: frame[c].to_numpy() for c in frame},
         "relation": connection.sql("SELECT * FROM listing_frame ORDER BY random()"),
         "csv": folder / "t.csv", "parquet": str(folder / "t.parquet"), "categories": frame.astype(
-            {c: "category" for c in ("seller", "market", "category", "country")}),
+            dict.fromkeys(("seller", "market", "category", "country"), "category")),
         "arrow strings": frame.convert_dtypes(dtype_backend="pyarrow"), "nullable": frame.convert_dtypes(),
     }
 
@@ -95,9 +95,15 @@ def test_files_that_cannot_be_read(tmp_path, name):
         Listings(tmp_path / name, **ROLES)
 
 
-def test_lazy_frames_are_sent_to_a_file_or_collected():
+def test_lazy_frames_are_read_or_sent_to_a_file():
+    same(totals_of(pl.from_pandas(listing_table()).lazy()), totals_of(listing_table()))
+
+    class Unknown:
+        def collect(self):
+            raise AssertionError
+
     with pytest.raises(NotSupportedError, match="collect the lazy frame"):
-        Listings(pl.from_pandas(listing_table()).lazy(), **ROLES)
+        Listings(Unknown(), **ROLES)
     with pytest.raises(DataError, match="connection is not a table"):
         Listings(duckdb.connect(), **ROLES)
 

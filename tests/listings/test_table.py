@@ -59,6 +59,20 @@ def test_two_currencies():
     assert listings(broken(cur=["USD", "USD"]), currency="cur").currency == "USD"
 
 
+def test_a_price_column_named_like_a_currency():
+    table = {"USD": [5.0, 6.0], "reviews": [1, 1], "seller": ["a", "b"]}
+    assert Listings(table, price="USD", reviews="reviews", vendor="seller", currency="USD").currency == "USD"
+
+
+def test_listings_can_be_copied():
+    import copy
+    import pickle
+
+    table = listings()
+    for other in (copy.deepcopy(table), pickle.loads(pickle.dumps(table))):
+        assert other.totals().sum("value") == table.totals().sum("value")
+
+
 def test_ragged_arrays_and_unknown_tables():
     with pytest.raises(DataError, match="length"):
         listings(broken(price=[1.0]))

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import special
 
 from darkmarket_estimates.distribution import confidence, moments
+from darkmarket_estimates.distribution.compound_poisson import compound_poisson
 from darkmarket_estimates.distribution.law import Hull, LogNormalLaw, NormalLaw
 from darkmarket_estimates.distribution.ratios import ratio_expected
 from darkmarket_estimates.distribution.realised import realised
@@ -34,7 +35,8 @@ class Population:
 
 
 def lognormal(sigma: float) -> Population:
-    return Population(f"log-normal, log-sd {sigma:g}", math.exp(sigma**2 / 2), lambda rng, n: rng.lognormal(0, sigma, n), True)
+    return Population(f"log-normal, log-sd {sigma:g}", math.exp(sigma**2 / 2),
+                      lambda rng, n: rng.lognormal(0, sigma, n), True)
 
 
 def pareto(index: float) -> Population:
@@ -60,7 +62,16 @@ def two_lognormals() -> Population:
         large = rng.random(n) < 0.1
         return np.exp(np.where(large, 3 + 0.8 * rng.standard_normal(n), rng.standard_normal(n)))
 
-    return Population("90 % log-normal(0, 1), 10 % log-normal(3, 0.8)", 0.9 * math.exp(0.5) + 0.1 * math.exp(3.32), draw)
+    mean = 0.9 * math.exp(0.5) + 0.1 * math.exp(3.32)
+    return Population("90 % log-normal(0, 1), 10 % log-normal(3, 0.8)", mean, draw)
+
+
+def lomax(index: float) -> Population:
+    return Population(f"Lomax {index:g}", 1 / (index - 1), lambda rng, n: rng.pareto(index, n))
+
+
+def inverse_gamma(shape: float) -> Population:
+    return Population(f"inverse gamma {shape:g}", 1 / (shape - 1), lambda rng, n: 1 / rng.gamma(shape, 1, n))
 
 
 def resampled(name: str, values: np.ndarray, tuned: bool = False) -> Population:
@@ -101,10 +112,16 @@ def expected_cell(population: Population, n: int) -> Cell:
     def run(rng: np.random.Generator) -> Iterator[tuple[float, float, dict[str, np.ndarray]]]:
         while True:
             x = population.draw(rng, max(int(rng.poisson(n)), 2))
-            laws = {"compound-poisson": confidence.percentile(x), "bca": confidence.bca(x), "tail": confidence.tail(x),
+            # The library's own laws on a shorter grid (steps of 0.5 % of a standard deviation).
+            percentile = compound_poisson(x, n_points=2**12)
+            skewness = confidence.skewness(x)
+            laws = {"compound-poisson": percentile, "tail": confidence.tail(x),
+                    "bca": confidence.accelerated(percentile, float(x.sum()), skewness / 6),
                     "skew-corrected": confidence.skew_corrected(x), "delta": confidence.delta(x)}
+            hull = Hull(laws["bca"], laws["tail"])
             many = moments.effective_number(x) >= confidence.MANY_VENDORS
-            laws["default"] = laws["bca"] if many else Hull(laws["bca"], laws["tail"])
+            laws["default by n_eff alone"] = laws["bca"] if many else hull
+            laws["default"] = laws["bca"] if many and skewness <= confidence.NEARLY_SYMMETRIC else hull
             yield n * population.mean, float(x.sum()), {name: law.quantile(ENDS) for name, law in laws.items()}
 
     return Cell(f"{population.name}, {n} vendors", "expected", population.tuned, run)
@@ -119,11 +136,12 @@ def share_cell(sigma: float, n: int, in_group: float = 0.1) -> Cell:
             a = b * (rng.random(len(b)) < in_group)
             if not 0 < a.sum() < b.sum():
                 continue
-            percentile = ratio_expected(a, b, method="compound-poisson")
-            law = ratio_expected(a, b)
-            parts = law.law if isinstance(law.law, Hull) else Hull(law.law, law.law)
-            laws = {"compound-poisson": percentile, "bca": parts.law_a, "tail": parts.law_b, "default": law}
-            yield in_group, law.value, {name: each.quantile(ENDS) for name, each in laws.items()}
+            percentile, tail = (ratio_expected(a, b, method=method) for method in ("compound-poisson", "tail"))
+            skewness = confidence.skewness(a - percentile.value * b)
+            laws = {"compound-poisson": percentile, "tail": tail,
+                    "bca": confidence.accelerated(percentile.law, percentile.value, skewness / 6)}
+            laws["default"] = Hull(laws["bca"], tail)
+            yield in_group, percentile.value, {name: each.quantile(ENDS) for name, each in laws.items()}
 
     return Cell(f"share, log-normal {sigma:g}, {n} vendors", "share", True, run)
 
@@ -146,7 +164,8 @@ def torrez_cell(pairs: np.ndarray, n: int) -> Cell:
     """Real pairs of sales and reviews drawn together, share and spread by moments from all of them."""
     sold, reviewed = pairs.T.astype(float)
     share = reviewed.sum() / sold.sum()
-    spread = math.sqrt((((reviewed - share * sold) ** 2 - share * (1 - share) * sold).sum()) / (sold * (sold - 1)).sum())
+    excess = (reviewed - share * sold) ** 2 - share * (1 - share) * sold
+    spread = math.sqrt(excess.sum() / (sold * (sold - 1)).sum())
 
     def run(rng: np.random.Generator) -> Iterator[tuple[float, float, dict[str, np.ndarray]]]:
         while True:
@@ -185,6 +204,7 @@ def all_cells(folder: Path | None) -> list[Cell]:
     cells += [expected_cell(pareto(1.5), 200)]
     fresh = [weibull(0.4), log_gamma(2, 0.5), burr(1.2, 1.6), two_lognormals()]
     cells += [expected_cell(population, n) for population in fresh for n in (30, 200, 2000)]
+    cells += [expected_cell(population, 2000) for population in (lomax(2.1), lomax(3), inverse_gamma(2.3), weibull(0.6))]
     cells += [share_cell(1, 200), share_cell(2, 200), share_cell(2, 2000)]
     cells += [realised_cell(f"log-normal {s:g}, {n} vendors", sizes(s, n), 5.2, 6.8)
               for s, n in ((1, 50), (1.5, 200), (2, 50), (2, 200))]
@@ -214,7 +234,8 @@ def run_cell(cell: Cell, n_runs: int, seed: int) -> pd.DataFrame:
         coverage = 1 - below.mean() - above.mean()
         error = math.sqrt(LEVEL * (1 - LEVEL) / n_runs)
         rows.append({"estimand": cell.estimand, "cell": cell.name, "tuned": cell.tuned, "method": method,
-                     "runs": n_runs, "coverage": coverage, "mc_error": math.sqrt(max(coverage * (1 - coverage), 1e-9) / n_runs),
+                     "runs": n_runs, "coverage": coverage,
+                     "mc_error": math.sqrt(max(coverage * (1 - coverage), 1e-9) / n_runs),
                      "truth below": below.mean(), "truth above": above.mean(), "width": float(np.median(width)),
                      "verdict": "fails" if LEVEL - coverage > 3 * error else "holds"})
     return pd.DataFrame(rows)

@@ -1,0 +1,155 @@
+"""The engines against the least that any engine must do.
+
+On DuckDB: a Parquet file to `Totals` with a cap, checks and audit, against the bare GROUP BY of the same keys fetched as
+Arrow; the same by listing, and with multiples of the listing's median, against SQL written by hand for the same steps.
+In memory: integer codes to sums, against pandas' groupby and NumPy's dot product of the two columns.
+
+Times are the best of the repeats; processor seconds stand beside them, for machines that are shared. Peak memory is that
+of a process of its own.
+
+    python benchmarks/engines.py [--rows 2_000_000] [--memory-limit 1GB] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from darkmarket_estimates import HoldingPrice, Listings
+from darkmarket_estimates.engines import kernels
+
+ROLES = {"price": "price", "reviews": "reviews", "vendor": "seller", "market": "market", "currency": "USD"}
+CAP = HoldingPrice(cap=10_000)
+MULTIPLES = HoldingPrice(cap=10_000, upper_multiple=5, min_observations=3)
+
+BARE = "SELECT market, seller, sum(reviews) AS r, sum(price * reviews) AS y FROM '{path}' GROUP BY ALL"
+BARE_BY_LISTING = """
+    SELECT market, seller, sum(r) AS r, sum(y) AS y, sum(y * y) AS y2, max(y) AS top, count(*) AS n
+    FROM (SELECT market, seller, id, sum(reviews) AS r, sum(price * reviews) AS y
+          FROM '{path}' WHERE price <= 10000 GROUP BY ALL)
+    GROUP BY ALL"""
+BY_HAND = """
+    WITH medians AS (SELECT market, id, median(price) AS m, count(*) AS k FROM '{path}' WHERE price <= 10000 GROUP BY ALL),
+         kept AS (SELECT t.* FROM '{path}' t JOIN medians USING (market, id)
+                  WHERE price <= 10000 AND NOT (k >= 3 AND price > 5 * m))
+    SELECT market, seller, sum(r) AS r, sum(y) AS y, sum(q) AS q, sum(y * y) AS y2, max(y) AS top, count(*) AS n
+    FROM (SELECT market, seller, id, sum(reviews) AS r, sum(price * reviews) AS y, sum(price * price * reviews) AS q
+          FROM kept GROUP BY ALL)
+    GROUP BY ALL"""
+
+
+def make_table(path: Path, rows: int) -> None:
+    """Four rows a listing, one vendor for seven listings or so, a holding price in 100,000 rows."""
+    duckdb.sql(f"""
+        COPY (SELECT 'listing-' || (i // 4) AS id, 'vendor' || (((i // 4) * 7919) % {max(1, int(rows * 0.035))}) AS seller,
+                     ['A', 'B', 'C', 'D'][1 + (i // 4) % 4] AS market,
+                     round(20 + (hash(i // 4) % 20000) / 100 * (0.8 + (hash(i + 5) % 1000) / 2500), 2)
+                       * (CASE WHEN hash(i + 3) % 100000 = 0 THEN 5000 ELSE 1 END) AS price,
+                     CAST(hash(i + 9) % 20 AS INTEGER) AS reviews
+              FROM range({rows}) t(i)) TO '{path}' (FORMAT parquet)""")
+
+
+def by_hand(query: str, path: str, memory_limit: str) -> None:
+    with duckdb.connect(config={"memory_limit": memory_limit}) as connection:
+        connection.sql(query.format(path=path)).to_arrow_table()
+
+
+def ours(rule: HoldingPrice, path: str, memory_limit: str, **options: str) -> None:
+    Listings(path, **ROLES, **options, engine="lazy", memory_limit=memory_limit).clean(rule).totals()
+
+
+JOBS: dict[str, Callable[[str, str], None]] = {
+    "bare GROUP BY": lambda path, limit: by_hand(BARE, path, limit),
+    "totals: cap, checks, audit": lambda path, limit: ours(CAP, path, limit),
+    "bare GROUP BY by listing": lambda path, limit: by_hand(BARE_BY_LISTING, path, limit),
+    "totals by listing": lambda path, limit: ours(CAP, path, limit, listing="id", duplicates="keep"),
+    "multiples in SQL by hand": lambda path, limit: by_hand(BY_HAND, path, limit),
+    "totals with multiples": lambda path, limit: ours(MULTIPLES, path, limit, listing="id", duplicates="keep"),
+}
+RATIOS = (("totals: cap, checks, audit", "bare GROUP BY", 1.5), ("totals by listing", "bare GROUP BY by listing", None),
+          ("totals with multiples", "bare GROUP BY", 4.0), ("totals with multiples", "multiples in SQL by hand", 1.2))
+
+
+def one(job: str, path: str, limit: str) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds, and peak memory in GB of a job in a process of its own."""
+    out = subprocess.run([sys.executable, __file__, "--job", job, "--path", path, "--memory-limit", limit], check=True,
+                         capture_output=True, text=True).stdout
+    wall, cpu, peak = map(float, out.split())
+    return wall, cpu, peak
+
+
+def run_job(job: str, path: str, limit: str) -> None:
+    wall, cpu = time.perf_counter(), time.process_time()
+    JOBS[job](path, limit)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+
+
+def files(rows: int, limit: str, repeats: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "listings.parquet"
+        make_table(path, rows)
+        best = {job: np.array([one(job, str(path), limit) for _ in range(repeats)]).min(axis=0) for job in JOBS}
+    print(f"Parquet, {rows:,} rows, {max(1, int(rows * 0.035)):,} vendors, memory_limit={limit}")
+    for job, (wall, cpu, peak) in best.items():
+        print(f"  {job:32s} {wall:7.2f} s   {cpu:7.2f} s of processor   {peak:5.2f} GB")
+    for job, base, aim in RATIOS:
+        ratios = best[job][:2] / best[base][:2]
+        goal = "" if aim is None else f"   (aim: {aim:g})"
+        print(f"  {job} / {base}: {ratios[0]:.2f} in time, {ratios[1]:.2f} in processor seconds{goal}")
+
+
+def seconds(function: Callable[[], object], repeats: int) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def memory(rows: int, n_vendors: int, repeats: int) -> None:
+    rng = np.random.default_rng(1)
+    cell = rng.integers(0, n_vendors, rows)
+    price, count, unit = rng.lognormal(4, 1, rows), rng.poisson(3, rows).astype(float), np.ones(rows)
+    frame = pd.DataFrame({"vendor": cell, "r": count, "y": price * count, "q": price**2 * count, "y2": (price * count)**2,
+                          "top": price * count})
+    how = {"r": "sum", "y": "sum", "q": "sum", "y2": "sum", "top": "max", "vendor": "size"}
+    theirs = seconds(lambda: frame.groupby("vendor", sort=False).agg(how), repeats)
+    kernel = seconds(lambda: kernels.sums(cell, n_vendors, price, count, unit, None, None), repeats)
+    dot = seconds(lambda: np.dot(price, count), repeats)
+    print(f"memory, {rows:,} rows, {n_vendors:,} vendors: kernel {kernel:.3f} s, pandas groupby of the same sums {theirs:.3f} s, "
+          f"dot {dot:.3f} s")
+    print(f"  pandas / ours: {theirs / kernel:.1f} (aim: 5)   dot / ours: {dot / kernel:.2f} (aim: 0.5)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--memory-limit", default="1GB")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
+    parser.add_argument("--path", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.job:
+        run_job(given.job, given.path, given.memory_limit)
+        return
+    files(given.rows, given.memory_limit, given.repeats)
+    for n_vendors in (1_000, max(1, int(given.rows * 0.035))):
+        memory(given.rows, n_vendors, given.repeats)
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder has a coverage.py, which numba would take for the package of that name
+    main()

@@ -1,0 +1,73 @@
+"""An estimate as tables: a frame for analysts, a dictionary for files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from darkmarket_estimates.rows import kind_of
+from darkmarket_estimates.undetected import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from darkmarket_estimates.estimate import Estimate
+
+
+def frame(est: Estimate) -> pd.DataFrame:
+    """A row a group, and the total; see `Estimate.to_frame`."""
+    import pandas as pd
+
+    nothing = (math.nan, math.nan)
+
+    def scaled(pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        return None if pair is None else (pair[0] * est.scale, pair[1] * est.scale)
+
+    records = []
+    for row in est.rows:
+        bounds, interval = scaled(row.bounds) or nothing, scaled(row.interval) or nothing
+        unseen = {} if est.model.coverage is None else {
+            "undetected": row.undetected * est.scale,
+            "limit": math.nan if row.limit is None else row.limit * est.scale}
+        records.append({
+            **dict(zip(est.by, row.labels, strict=True)), "value": row.value * est.scale,
+            "floor": row.floor * est.scale, "lower_bound": bounds[0], "upper_bound": bounds[1],
+            "low": interval[0], "high": interval[1], "kind": kind_of(est.model, row.cells, row.bounds, row.interval),
+            "flags": "; ".join(row.flags), "n_listings": row.n_listings, "n_vendors": row.n_vendors,
+            "count": row.count, "n_eff": row.n_eff, "top_vendor_share": row.top_share, **unseen,
+        })
+    return pd.DataFrame(records)
+
+
+def dictionary(est: Estimate) -> dict[str, Any]:
+    """Everything as plain values that JSON holds; see `Estimate.to_dict`."""
+    frame = est.to_frame()
+    rows = [{k: _plain(v) for k, v in record.items()} for record in frame.to_dict("records")]
+    for record, row in zip(rows, est.rows, strict=True):
+        record["flags"] = list(row.flags)
+    header = est.model.totals.header
+    return {
+        "value": _plain(est.value), "floor": _plain(est.floor), "bounds": _plain(est.bounds),
+        "interval": _plain(est.interval), "limit": est.limit, "undetected": est.undetected, "kind": est.kind,
+        "flags": list(est.flags),
+        "confidence_level": est.confidence_level, "currency": est.currency, "unit": est.unit,
+        "estimand": est.model.estimand, "measure": est.model.measure, "method": est.model.interval,
+        "assumptions": [*(f.words() for f in est.model.factors), *filter(None, [words(est.model)])],
+        "window": _plain(header.window), "markets": list(header.markets), "counted": header.counted,
+        "conversions": list(header.conversions), "by": list(est.by), "rows": rows,
+        "audit": est.model.totals.audit.to_dicts(), "version": header.version, "entropy": est.model.entropy,
+    }
+
+
+def _plain(x: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(x, tuple | list):
+        return [_plain(v) for v in x]
+    if isinstance(x, Mapping):
+        return {str(k): _plain(v) for k, v in x.items()}
+    if isinstance(x, np.generic):
+        x = x.item()
+    return None if isinstance(x, float) and not math.isfinite(x) else x

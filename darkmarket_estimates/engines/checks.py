@@ -1,0 +1,137 @@
+"""Opening a table in memory: every row is checked against its schema before a sum is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from darkmarket_estimates.audit import Audit
+from darkmarket_estimates.engines import kernels
+from darkmarket_estimates.engines.duplicates import apply_policy
+from darkmarket_estimates.engines.memory import MemoryTable
+from darkmarket_estimates.engines.plan import unusable
+from darkmarket_estimates.engines.schema import Schema
+from darkmarket_estimates.engines.source import Source
+from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.totals import MISSING, WITHIN, Key
+
+#: What each role allows, and what to do about the rest: (expected, fix).
+PRICE = ("finite numbers >= 0",
+         "drop or mend those rows yourself, and say so: a missing price is not a price of 0")
+COUNT = ("whole numbers >= 0", "counts are counts: fill a missing one only if you know that it is 0")
+DAYS = ("finite numbers > 0", "leave out listings without exposure, and say so")
+MONEY = ("below 1e308", "no price is that high: drop the row, and say so")
+CAPTURED = "a listing in the table was seen at least once, and at most once a scrape"
+VENDOR_FIX = "vendors are the unit of uncertainty: give each unknown one an id of its own, or leave the rows out and say so"
+LISTING_FIX = "leave listing= out"
+
+
+def open_table(source: Source, schema: Schema) -> MemoryTable:
+    """Check a source against its schema and load what the schema names.
+
+    Raises
+    ------
+    DataError
+        The first thing that is wrong, with its row.
+    """
+    source.require(schema.columns)
+    n = len(source)
+    price = source.numbers(schema.price, "the price")
+    _refuse(source, schema, schema.price, ~np.isfinite(price) | (price < 0), price, "the price", *PRICE)
+    if schema.count is None:
+        count = np.ones(n)
+    else:
+        count = source.numbers(schema.count, schema.counted)
+        bad = ~np.isfinite(count) | (count < 0) | (count != np.floor(count))
+        _refuse(source, schema, schema.count, bad, count, schema.counted, *COUNT)
+    unit = np.ones(n)
+    if schema.days is not None:
+        days = source.numbers(schema.days, "days")
+        _refuse(source, schema, schema.days, ~np.isfinite(days) | (days <= 0), days, "days", *DAYS)
+        unit = 1.0 / days
+    vendor, listing, markets = _identities(source, schema)
+    if schema.currency_column is not None:
+        schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
+    _check_captures(source, schema)
+    with np.errstate(over="ignore"):
+        money = unit * price * count
+    _refuse(source, schema, schema.price, ~np.isfinite(money), price, "price x " + schema.counted, *MONEY)
+    table = MemoryTable(source, schema, np.arange(n), price, count, unit, vendor, listing, markets, schema.currency,
+                        (), Audit())
+    everything = np.ones(n, dtype=bool)
+    return apply_policy(replace(table, audit=Audit((table.entry("rows read", everything, float(money.sum())),))))
+
+
+def one_currency(schema: Schema, currencies: tuple[str, ...]) -> str:
+    """The currency of the table, else raise `DataError`."""
+    if len(currencies) > 1:
+        raise DataError("the table is in more than one currency", where=f"column {schema.currency_column!r}",
+                        expected="one", got=", ".join(currencies[:5]),
+                        fix="make one Listings a currency, convert each with to_currency, and add the totals")
+    return currencies[0]
+
+
+def _refuse(
+    source: Source, schema: Schema, column: str, bad: np.ndarray, values: np.ndarray, role: str, expected: str, fix: str
+) -> None:
+    if not bad.any():
+        return
+    at = int(np.argmax(bad))
+    got = "missing" if np.isnan(values[at]) else repr(float(values[at]))
+    raise unusable(role, int(bad.sum()), len(source) if source.ordered else None,
+                   source.place(column, at, names=schema.names), expected, got, fix)
+
+
+def _identities(source: Source, schema: Schema) -> tuple[Key, Key | None, tuple[str, ...]]:
+    """Vendor and listing within their market."""
+
+    def identity(column: str, role: str, fix: str) -> Key:
+        key = source.labels(column)
+        if MISSING in key.labels:
+            absent = key.codes == key.labels.index(MISSING)
+            place = source.place(column, int(np.argmax(absent)), names=schema.names)
+            raise missing_identity(role, int(absent.sum()), place, fix)
+        return key
+
+    vendor = identity(schema.vendor, "the vendor", VENDOR_FIX)
+    listing = None if schema.listing is None else identity(schema.listing, "the listing", LISTING_FIX)
+    if schema.market is None:
+        return vendor, listing, ()
+    market = source.labels(schema.market)
+    if schema.vendor_scope == "market":
+        vendor = within(market, vendor)
+    return vendor, None if listing is None else within(market, listing), market.labels
+
+
+def missing_identity(role: str, n: int, where: str, fix: str) -> DataError:
+    """The error on rows without a vendor or a listing."""
+    return DataError(f"{role} is missing in {n:,} row(s)", where=where,
+                     expected=f"every row names its {role.split()[-1]}", got="missing", fix=fix)
+
+
+def within(outer: Key, inner: Key) -> Key:
+    """The pairs that occur, as one key with sorted labels."""
+    width = max(len(inner.labels), 1)
+    pairs, codes = kernels.ranks(outer.codes * np.int64(width) + inner.codes, max(len(outer.labels), 1) * width)
+    prefix = [f"{text}{WITHIN}" for text in outer.labels]
+    labels = [prefix[o] + inner.labels[i] for o, i in zip((pairs // width).tolist(), (pairs % width).tolist())]
+    if not any(b.startswith(a) for a, b in zip(outer.labels, outer.labels[1:])):
+        return Key(codes, tuple(labels))  # sorted as pairs, sorted as texts
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return Key(rank[codes], tuple(labels[i] for i in order))
+
+
+def _check_captures(source: Source, schema: Schema) -> None:
+    if schema.captures is None:
+        return
+    seen = source.numbers(schema.captures, "captures")
+    bad = ~np.isfinite(seen) | (seen < 1) | (seen != np.floor(seen)) | (seen > (schema.occasions or np.inf))
+    _refuse(source, schema, schema.captures, bad, seen, "captures", captures_expected(schema), CAPTURED)
+
+
+def captures_expected(schema: Schema) -> str:
+    """What numbers of captures there can be, in words."""
+    return f"whole numbers from 1 to occasions={schema.occasions}"

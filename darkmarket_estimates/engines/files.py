@@ -1,0 +1,109 @@
+"""Files and folders that DuckDB reads: CSV, Parquet, globs, partitioned folders, DuckDB databases."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkmarket_estimates.engines import sql
+from darkmarket_estimates.engines.duckdb import Limits, OwnSession, connection
+from darkmarket_estimates.engines.source import Source
+from darkmarket_estimates.errors import DataError, NotSupportedError
+
+CSV, PARQUET = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
+DUCKDB, SQLITE = (".duckdb", ".ddb"), (".sqlite", ".sqlite3", ".db")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """Something on disk.
+
+    Attributes
+    ----------
+    words : str
+        Path or glob as the caller wrote it.
+    source : str
+        What to select from, in SQL.
+    text_numbers : bool
+        CSV: every column is text, so that an id such as 007 or 12e4 stays what it is.
+    attach : str or None
+        Path of a database that is opened for reading first.
+    """
+
+    words: str
+    source: str
+    limits: Limits
+    text_numbers: bool = False
+    ordered: bool = True
+    attach: str | None = None
+    engine: str = "duckdb"
+
+    @contextmanager
+    def session(self) -> Iterator[OwnSession]:
+        """A connection for one question."""
+        with connection(self.limits) as ours:
+            session = OwnSession(ours, self.source, self.words, self.limits.progress)
+            if self.attach is not None:
+                session.fetch(f"ATTACH {sql.text(self.attach)} AS theirs (READ_ONLY)")
+            yield session
+
+    def in_memory(self) -> Source:
+        """The whole table."""
+        with self.session() as session:
+            return Source(session.fetch(f"SELECT * FROM {self.source}"), text_numbers=self.text_numbers)
+
+
+def place(path: str, table: str | None, limits: Limits) -> FilePlace:
+    """Where a path leads.
+
+    Raises
+    ------
+    NotSupportedError
+        No known kind of file.
+    DataError
+        A folder without a file of a known kind, or with two kinds; a database without ``table=``.
+    """
+    pattern, kind = path, path.lower()
+    folder = Path(path).is_dir()
+    if folder:
+        pattern, kind = _in_folder(path)
+    if kind.endswith(PARQUET):
+        hive = ", hive_partitioning = true" if folder else ""
+        return FilePlace(path, f"read_parquet({sql.text(pattern)}, hive_types_autocast = false{hive})", limits)
+    if kind.endswith(CSV):
+        # quotes are named: a sample tells the separator, but not a quote that first comes late. No type is guessed
+        options = "header = true, all_varchar = true, quote = '\"', escape = '\"'"
+        options += ", hive_partitioning = true, hive_types_autocast = false" if folder else ""
+        return FilePlace(path, f"read_csv({sql.text(pattern)}, {options})", limits, text_numbers=True)
+    if kind.endswith(DUCKDB):
+        return FilePlace(path, f"theirs.{sql.name(table_name(path, table))}", limits, ordered=False, attach=path)
+    raise NotSupportedError("a file of this kind cannot be read", where=path,
+                            expected="a name that ends in " + ", ".join((*CSV, *PARQUET, *DUCKDB, *SQLITE)),
+                            fix="convert it, or read it with pandas and pass the frame")
+
+
+def table_name(path: str, table: str | None) -> str:
+    """The table of a database, which has to be named."""
+    if table is None:
+        raise DataError("a database holds many tables", where=path, fix='Listings(path, table="listings", ...)')
+    return table
+
+
+def size(path: str) -> int:
+    """Bytes behind a path, a glob or a folder; compressed text counts for what it unpacks to, about."""
+    found = [f for f in Path(path).rglob("*") if f.is_file()] if Path(path).is_dir() else map(
+        Path, glob.glob(path, recursive=True))
+    return sum(f.stat().st_size * (8 if f.suffix == ".gz" else 1) for f in found if f.is_file())
+
+
+def _in_folder(path: str) -> tuple[str, str]:
+    """The glob over a folder, and the kind of its files."""
+    names = {f.name.lower() for f in Path(path).rglob("*") if f.is_file() and not f.name.startswith((".", "_"))}
+    kinds = sorted({kind for kind in (*CSV, *PARQUET) for name in names if name.endswith(kind)})
+    if len(kinds) != 1:
+        raise DataError("the folder cannot be read as one table", where=path, got=", ".join(kinds) or "no such file",
+                        expected="files of one kind: " + ", ".join((*CSV, *PARQUET)), fix="pass a glob")
+    return str(Path(glob.escape(path)) / "**" / f"*{kinds[0]}"), kinds[0]

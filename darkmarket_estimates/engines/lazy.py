@@ -1,0 +1,183 @@
+"""Tables that DuckDB can reach: the plan becomes one grouped scan, and only its cells come into memory.
+
+Listings that a rule looks at as a whole (repeated ids, multiples of the median) are found by a second, narrow scan.
+Those that the rule can touch are few: their rows are brought into memory, where the reference engine applies the rule,
+and their totals are added to those of the rest. So every rule is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from darkmarket_estimates._version import __version__
+from darkmarket_estimates.audit import Audit, Entry
+from darkmarket_estimates.engines import alarms, checks, duplicates, kernels, sql
+from darkmarket_estimates.engines.capabilities import refuse
+from darkmarket_estimates.engines.duckdb import Place, Session
+from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty
+from darkmarket_estimates.engines.problems import raise_first, raise_repeated
+from darkmarket_estimates.engines.query import Query
+from darkmarket_estimates.engines.schema import Schema
+from darkmarket_estimates.engines.source import Source, label, require
+from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.totals import BAND, CAPTURES, COLUMNS, VENDOR, Header, Key, Totals, band_labels, check_by
+
+#: Rows of touched listings that are brought into memory at a time.
+CHUNK = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LazyOpener:
+    """A place whose columns are known."""
+
+    place: Place
+    columns: tuple[str, ...]
+    types: dict[str, str]
+
+    def open(self, schema: Schema) -> LazyTable:
+        """Check what can be checked without a scan."""
+        require(self.columns, schema.columns)
+        table = LazyTable(engine=self.place.engine, schema=schema, place=self.place, names=self.columns,
+                          columns=sql.Columns(self.types, self.place.text_numbers))
+        if schema.listing is not None and schema.duplicates == "first":
+            raise refuse("duplicates first", self.place.engine)
+        numbers = [(schema.price, "the price"), (schema.count, schema.counted), (schema.days, "days"),
+                   (schema.captures, "captures")]
+        for column, role in numbers:
+            if column is not None and not table.columns.is_number(column):
+                raise DataError(f"{role} is not a number", where=f"column {column!r}", expected="a numeric column",
+                                got=f"type {self.types[column]}",
+                                fix="convert the column to numbers first, and check what each text means "
+                                    "(is 1.234,50 one thousand or one?)")
+        if schema.currency_column is None:
+            return table
+        with self.place.session() as session:
+            column = sql.name(schema.currency_column)
+            first = session.fetch(f"SELECT {column} FROM {session.source} LIMIT 1").column(0).to_pylist()
+        if not first:
+            raise empty()
+        currency = label(first[0]) if first[0] is not None else "(missing)"
+        return replace(table, schema=replace(schema, currency=currency))
+
+
+def opener(place: Place) -> LazyOpener:
+    """Ask a place for its columns."""
+    with place.session() as session:
+        return LazyOpener(place, tuple(session.columns()), session.types())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LazyTable(PlannedTable):
+    """A place, its schema, and the rules that wait."""
+
+    place: Place
+    names: tuple[str, ...]
+    columns: sql.Columns
+
+    def scan(self, by: Sequence[str], bands: Sequence[float]) -> tuple[Totals, int]:
+        """Totals of the untouched listings in SQL, of the touched ones in memory, added."""
+        groups = check_by(by)
+        require(self.names, groups)
+        query = Query(schema=self.schema, columns=self.columns, steps=self.steps, by=groups, bands=tuple(bands))
+        with self.place.session() as session:
+            touched, n_touched = None, 0
+            if query.looks_at_listings:
+                found = session.keep(query.touched(session.source))
+                n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
+                touched = found if n_touched else None
+            cells = session.fetch(query.cells(session.source, touched))
+            if cells.num_rows == 0 and touched is None:
+                raise empty()
+            status = query.statuses(cells)
+            raise_first(session, query, cells, status, self.place.ordered)
+            if query.refuses_repeats:
+                raise_repeated(session, query)
+            kept = cells.filter(status == 0) if (status != 0).any() else cells
+            markets = () if self.schema.market is None else Source(cells).labels("market").labels
+            totals = self._totals(query, kept, markets, self._audit(query, cells, status))
+            rows = int(kept.column("n").to_numpy().sum())
+            prices, parts = [np.empty(0)], -(-n_touched // CHUNK)
+            for part in range(parts):
+                raw = session.fetch(query.raw(session.source, touched, parts, part))
+                if raw.num_rows == 0:
+                    continue
+                added, n, sold = self._in_memory(raw, by, bands)
+                totals, rows = totals + added, rows + n
+                prices.append(sold)
+            flags = self._flags(session, query, kept, touched, np.concatenate(prices))
+        return replace(totals, header=replace(totals.header, flags=flags)), rows
+
+    def _in_memory(self, raw: pa.Table, by: Sequence[str], bands: Sequence[float]) -> tuple[Totals, int, np.ndarray]:
+        source = Source(raw, text_numbers=self.place.text_numbers, ordered=False)
+        table = checks.open_table(source, self.schema)
+        for step in self.steps:
+            table = step.apply(table)
+        return table.totals(by, bands), len(table), table.sold_prices()
+
+    def _totals(self, query: Query, cells: pa.Table, markets: tuple[str, ...], audit: Audit) -> Totals:
+        """Cells of an answer as Totals."""
+        schema = self.schema
+        column = query.answers
+        source = Source(cells)
+        keys = {name: source.labels(ours) for name, ours in zip(query.by, query.group_names)}
+        if query.bands:
+            keys[BAND] = Key(cells.column("band").to_numpy().astype(np.int64), band_labels(query.bands))
+        if schema.captures is not None:
+            keys[CAPTURES] = Key.encode(cells.column("captures").to_numpy().astype(np.int64))
+        vendor = source.labels("who")
+        keys[VENDOR] = checks.within(source.labels("market"), vendor) if (
+            schema.market is not None and schema.vendor_scope == "market") else vendor
+        merged_keys, merged = kernels.merged(keys, {
+            name: cells.column(column[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS})
+        check_finite(merged, float(cells.column("top").to_numpy().max(initial=0)))
+        header = Header(
+            currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
+            markets=markets, by=query.by, bands=tuple(map(float, query.bands)), occasions=schema.occasions,
+            conversions=tuple(s.words for s in self.steps if isinstance(s, Convert)), version=__version__)
+        return Totals(header, merged_keys, merged, audit)
+
+    def _audit(self, query: Query, cells: pa.Table, status: np.ndarray) -> Audit:
+        """Lines from the cells: each has the status of the rule that dropped it."""
+        sums = {name: cells.column(query.answers[name]).to_numpy() for name in ("n", "count", *query.stage_names)}
+
+        def line(rule: str, rows: np.ndarray, stage: int, currency: str, *, kept: bool) -> Entry:
+            value = float(sums[f"value_{stage}"][rows].sum())
+            return Entry(rule=rule, rows=int(sums["n"][rows].sum()), count=float(sums["count"][rows].sum()), value=value,
+                         value_after=value if kept else 0.0, currency=currency)
+
+        stage, currency = 0, self.schema.currency
+        nothing = np.zeros(len(status), dtype=bool)
+        lines = [line("rows read", ~nothing, 0, currency, kept=False)]
+        if self.schema.listing is not None and self.schema.duplicates in ("largest", "sum"):
+            lines.append(line(duplicates.words(self.schema.duplicates), nothing, 0, currency, kept=True))
+        for at, step in enumerate(self.steps, 1):
+            if isinstance(step, Convert):
+                stage, currency = stage + 1, step.to
+                lines.append(line(step.words, (status == 0) | (status > at), stage, currency, kept=True))
+            else:
+                lines.append(line(str(step.rule), status == at, stage, currency, kept=False))
+                if step.rule.action == "median":
+                    lines.append(line(MENDED_NOWHERE, nothing, stage, currency, kept=False))
+        read = replace(lines[0], value_after=lines[0].value)
+        return Audit((read, *lines[1:]))
+
+    def _flags(
+        self, session: Session, query: Query, cells: pa.Table, touched: str | None, mine: np.ndarray
+    ) -> tuple[str, ...]:
+        """The alarm, with the prices that are in memory: a narrow scan more, where the cells alone do not silence it."""
+        tops, n = cells.column("top").to_numpy(), float(cells.column("n").to_numpy().sum())
+        top = max(float(tops.max(initial=0)), float(mine.max(initial=0)))
+        limit = alarms.threshold(top)
+        # each cell whose highest price is high holds at least one high price
+        if 100 * (np.count_nonzero(tops >= limit) + np.count_nonzero(mine >= limit)) >= n + len(mine):
+            return ()
+        answer = session.fetch(query.prices(session.source, touched, limit)).to_pylist()[0]
+        n_sold, n_positive, n_high = (answer[k] + extra for k, extra in (
+            ("n", len(mine)), ("positive", np.count_nonzero(mine)), ("high", np.count_nonzero(mine >= limit))))
+        return (alarms.FLAG,) if alarms.suspected(n_sold, n_positive, n_high) else ()
+
+

@@ -1,0 +1,266 @@
+"""The statements that a plan becomes.
+
+Rows get a status in one pass: 0 kept, k > 0 dropped by the k-th rule, negative where something is wrong with them. The
+groups are split by it, so that the same scan checks, cleans, sums and writes the audit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from darkmarket_estimates.engines import sql
+from darkmarket_estimates.engines.conditions import Problem, fine, problems
+from darkmarket_estimates.engines.plan import Clean, Convert, Step
+from darkmarket_estimates.engines.schema import Schema
+
+#: Statuses at and below this one are about the days of the k-th step: `NO_RATE` - k.
+NO_RATE = -100
+_HASH = '"the hash of the listing"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is asked of a table."""
+
+    schema: Schema
+    columns: sql.Columns
+    steps: tuple[Step, ...]
+    by: tuple[str, ...]
+    bands: tuple[float, ...]
+    #: Stands before the status of rows that are not kept, in the place of their vendor; no text of a table can guess it.
+    mark: str = field(default_factory=lambda: f"\x1f{secrets.token_hex(16)}")
+
+    # -- what has to be asked ---------------------------------------------------------------------------------------
+
+    @property
+    def refuses_repeats(self) -> bool:
+        """Whether a listing may stand on one row only."""
+        return self.schema.listing is not None and self.schema.duplicates == "error"
+
+    @property
+    def looks_at_listings(self) -> bool:
+        """Whether a rule needs the rows of a listing together."""
+        repeats = self.schema.listing is not None and self.schema.duplicates in ("largest", "sum")
+        return repeats or any(isinstance(s, Clean) and s.rule.uses_median for s in self.steps)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The value before the first and after each conversion."""
+        return tuple(f"value_{i}" for i in range(1 + self._conversions))
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Our names of the group columns."""
+        return tuple(f"group_{i}" for i in range(len(self.by)))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What a row is checked for; the status of the i-th is -1 - i."""
+        return problems(self.schema, self.columns)
+
+    # -- statements -------------------------------------------------------------------------------------------------
+
+    def rows(self, source: str, *, checked: bool = False, also: str = "") -> str:
+        """Rows with our names, their prices at each stage, and their status.
+
+        Parameters
+        ----------
+        checked : bool
+            Whether an earlier statement found nothing wrong: the checks are left out.
+        also : str
+            Further columns of the source, ``"x AS y, "``.
+        """
+        cases = [] if checked else [f"WHEN {p.condition} THEN {-1 - i}" for i, p in enumerate(self.problems)]
+        price, stages, joins, limits, stage = "price_0", [], [], [], 0
+        for at, step in enumerate(self.steps, 1):
+            if isinstance(step, Convert):
+                stage += 1
+                if isinstance(step.rates, tuple):
+                    joins.append(f"LEFT JOIN {sql.rate_table(*step.rates).format(alias=f'rates_{at}')} "
+                                 f"ON day = rates_{at}.rate_day")
+                    cases.append(f"WHEN rates_{at}.rate IS NULL THEN {NO_RATE - at}")
+                    limits.append(f"rates_{at}.rate IS NOT NULL")
+                    price = f"{price} * rates_{at}.rate"
+                else:
+                    price = f"{price} * {sql.number(step.rates)}"
+                stages.append(f", {price} AS price_{stage}")
+            elif step.rule.cap is not None and step.rule.action == "drop":
+                cases.append(f"WHEN {price} > {sql.number(step.rule.cap)} THEN {at}")
+                limits.append(f"{price} <= {sql.number(step.rule.cap)}")
+        # most rows are fine, and one condition tells: the chain of cases is walked for the others
+        conditions = [*([] if checked else [fine(self.schema)]), *limits]
+        first = f"WHEN {' AND '.join(f'({c})' for c in conditions)} THEN 0 " if conditions else ""
+        status = f"CAST(CASE {first}{' '.join(cases)} ELSE 0 END AS SMALLINT)" if cases else "CAST(0 AS SMALLINT)"
+        inner = f"SELECT {also}{', '.join(self._named())} FROM {source}"
+        unit = "1 / d" if self.schema.days is not None else sql.number(1.0)
+        return (f"SELECT *, {status} AS status{''.join(stages)} FROM (SELECT *, {unit} AS u FROM ({inner})) "
+                f"{' '.join(joins)}")
+
+    def cells(self, source: str, touched: str | None) -> str:
+        """The one scan: sums by group and status, without the touched listings."""
+        rows = f"FROM ({self.rows(source)})" + self._without(touched)
+        band = [f"{sql.band(self._price, self.bands)} AS band"] if self.bands else []
+        keys = [*self._keys, *band]
+        if self._whole_listings:
+            return f"SELECT {', '.join(keys)}, {_listed(self._sums)} {rows} GROUP BY ALL"
+        parts = f"SELECT {', '.join(keys)}, listing, {_listed(self._sums)} {rows} GROUP BY ALL"
+        sums = {name: f"{'max' if name == 'top' else 'sum'}({name})" for name in _once(self._sums)}
+        value = self.answers["value"]
+        sums |= {"n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
+                 "max_listing_value": f"max({value})"}
+        named = [key.rpartition(" AS ")[2] for key in keys]
+        return f"SELECT {', '.join(named)}, {_listed(sums)} FROM ({parts}) GROUP BY ALL"
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """Column of the answer that holds each sum; equal sums are made once."""
+        once = {expression: name for name, expression in reversed(self._sums.items())}
+        found = {name: once[expression] for name, expression in self._sums.items()}
+        return found if self._whole_listings else found | {
+            name: name for name in ("n_listings", "listing_value_sq", "max_listing_value")}
+
+    def statuses(self, cells: pa.Table) -> np.ndarray:
+        """The status of each cell of an answer."""
+        if "status" in cells.column_names:
+            return cells.column("status").to_numpy()
+        who = cells.column("who")
+        marked = np.flatnonzero(pc.fill_null(pc.starts_with(who, self.mark), False).to_numpy())
+        status = np.zeros(cells.num_rows, dtype=np.int64)
+        status[marked] = [int(text[len(self.mark):]) for text in who.take(marked).to_pylist()]
+        return status
+
+    def touched(self, source: str) -> str:
+        """Listings that a rule on whole listings may touch, by hash: a collision only adds to them.
+
+        A multiple U of the median m can refuse a price only where max > U min, for m >= min; the same below.
+        """
+        conditions = ["count(*) > 1"] if self.schema.duplicates in ("largest", "sum") else []
+        stage = 0
+        for at, step in enumerate(self.steps, 1):
+            if isinstance(step, Convert):
+                stage += 1
+            elif step.rule.uses_median:
+                rule, price, alive = step.rule, f"price_{stage}", f"(status = 0 OR status > {at})"
+                if rule.cap is not None and rule.action == "median":
+                    conditions.append(f"count_if({alive} AND {price} > {sql.number(rule.cap)}) > 0")
+                    alive += f" AND {price} <= {sql.number(rule.cap)}"
+                low, high = (f"{f}({price}) FILTER ({alive})" for f in ("min", "max"))
+                multiples = []
+                if rule.upper_multiple is not None:
+                    multiples.append(f"{high} > {sql.number(rule.upper_multiple)} * {low}")
+                if rule.lower_multiple is not None:
+                    multiples.append(f"{low} < {sql.number(rule.lower_multiple)} * {high}")
+                if multiples:
+                    enough = f"count_if({alive}) >= {sql.number(rule.min_observations)}"
+                    conditions.append(f"{enough} AND ({' OR '.join(multiples)})")
+        either = " OR ".join(f"({c})" for c in conditions)
+        return (f"SELECT h, count(*) AS n FROM ({self.rows(source)}) GROUP BY h "
+                f"HAVING min(status) >= 0 AND coalesce({either}, false)")
+
+    def raw(self, source: str, touched: str | None, parts: int, part: int) -> str:
+        """The source's own columns of the touched listings, one part of them."""
+        wanted = ", ".join(map(sql.name, dict.fromkeys((*self.schema.columns, *self.by))))
+        return (f"SELECT {wanted} FROM (SELECT {wanted}, {self._hash()} AS {_HASH} FROM {source}) AS ours "
+                f"SEMI JOIN {touched} AS touched ON ours.{_HASH} = touched.h WHERE {_HASH} % {parts} = {part}")
+
+    def prices(self, source: str, touched: str | None, limit: float) -> str:
+        """How many rows with reviews there are, with a positive price, and with one from `limit` on."""
+        return (f"SELECT count(*) AS n, count_if({self._price} > 0) AS positive, "
+                f"count_if({self._price} >= {sql.number(limit)}) AS high "
+                f"FROM ({self.rows(source, checked=True)}){self._without(touched)} WHERE status = 0 AND c > 0")
+
+    def repeats(self, source: str) -> str:
+        """Hashes of listings that stand on more than one row."""
+        return f"SELECT {self._hash()} AS h FROM {source} GROUP BY h HAVING count(*) > 1"
+
+    # -- parts of statements ----------------------------------------------------------------------------------------
+
+    @property
+    def _conversions(self) -> int:
+        return sum(isinstance(s, Convert) for s in self.steps)
+
+    @property
+    def _price(self) -> str:
+        """The price after the last conversion."""
+        return f"price_{self._conversions}"
+
+    @property
+    def _whole_listings(self) -> bool:
+        """Whether every row is a listing of its own."""
+        return self.schema.listing is None or self.schema.duplicates != "keep"
+
+    @property
+    def _sums(self) -> dict[str, str]:
+        """Every sum by name."""
+        u = "u * " if self.schema.days is not None else ""
+        worth = f"{u}{self._price}"
+        found = {
+            "n": "count(*)", "count": "sum(c)", "reviews": f"sum({u}c)", "value": f"sum({worth} * c)",
+            "price_sq_reviews": f"sum(({worth}) * ({worth}) * c)", "rate_sq_reviews": f"sum({u}{u}c)",
+            "top": f"coalesce(max(CASE WHEN c > 0 THEN {self._price} END), 0)",
+            **{name: f"sum({u}price_{i} * c)" for i, name in enumerate(self.stage_names)},
+        }
+        return found if not self._whole_listings else found | {
+            "n_listings": "count(*)", "listing_value_sq": f"sum(({worth} * c) * ({worth} * c))",
+            "max_listing_value": f"max({worth} * c)"}
+
+    @property
+    def _keys(self) -> list[str]:
+        """Keys of the groups.
+
+        A key for the status would cost a quarter of the scan: where the vendor is text, its column has room for the
+        status of rows that are not kept.
+        """
+        named = ["market"] if self.schema.market is not None else []
+        named += ["captures"] if self.schema.captures is not None else []
+        if self.columns.types[self.schema.vendor] == "VARCHAR":
+            who = [f"CASE WHEN status = 0 THEN vendor ELSE {sql.text(self.mark)} || status END AS who"]
+        else:
+            who = ["vendor AS who", "status"]
+        return [*self.group_names, *named, *who]
+
+    def _named(self) -> list[str]:
+        """The columns of the source under our names."""
+        s, columns = self.schema, self.columns
+        found = {"vendor": columns.key(s.vendor), "price_0": columns.float(s.price),
+                 "c": sql.number(1.0) if s.count is None else columns.float(s.count)}
+        found |= {ours: columns.key(theirs) for ours, theirs in zip(self.group_names, self.by)}
+        for ours, theirs in (("market", s.market), ("listing", s.listing)):
+            found |= {} if theirs is None else {ours: columns.key(theirs)}
+        for ours, theirs in (("d", s.days), ("captures", s.captures)):
+            found |= {} if theirs is None else {ours: columns.float(theirs)}
+        for ours, theirs in (("price_0", s.price), ("c", s.count), ("d", s.days), ("captures", s.captures)):
+            if theirs is not None and (text := columns.not_a_number(theirs)) is not None:
+                found[f"text_{ours}"] = text
+        if s.currency_column is not None:
+            found["money"] = f"CAST({sql.name(s.currency_column)} AS VARCHAR)"
+        if any(isinstance(step, Convert) and isinstance(step.rates, tuple) for step in self.steps):
+            assert s.date is not None
+            found["day"] = columns.day(s.date)
+        if s.listing is not None:
+            found["h"] = self._hash()
+        return [f"{expression} AS {ours}" for ours, expression in found.items()]
+
+    def _hash(self) -> str:
+        s = self.schema
+        assert s.listing is not None
+        return f"hash({', '.join(self.columns.key(c) for c in (s.market, s.listing) if c is not None)})"
+
+    @staticmethod
+    def _without(touched: str | None) -> str:
+        return "" if touched is None else f" AS ours ANTI JOIN {touched} AS touched ON ours.h = touched.h"
+
+
+def _once(expressions: dict[str, str]) -> dict[str, str]:
+    """The expressions without those that stand there already."""
+    return {name: expression for expression, name in reversed(
+        {e: n for n, e in reversed(expressions.items())}.items())}
+
+
+def _listed(expressions: dict[str, str]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, expression in _once(expressions).items())

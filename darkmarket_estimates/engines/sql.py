@@ -1,0 +1,100 @@
+"""DuckDB's SQL for the columns of a table: names quoted, values written so that none can be read as code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from darkmarket_estimates.errors import DataError
+
+_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+            "UHUGEINT", "FLOAT", "DOUBLE")
+_WIDE = ("HUGEINT", "UHUGEINT")
+_NESTED = ("STRUCT", "MAP", "UNION", "LIST", "[")
+
+
+def name(column: str) -> str:
+    """A quoted name."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A quoted text."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def number(value: float) -> str:
+    """A float, bit for bit: a bare 0.1 would be a decimal."""
+    return f"CAST('{float(value)!r}' AS DOUBLE)"
+
+
+class Columns:
+    """The columns of a table by name, with DuckDB's types.
+
+    Parameters
+    ----------
+    types : mapping of str to str
+        Type of each column.
+    text_numbers : bool
+        Whether numbers arrive as text (CSV).
+    """
+
+    __slots__ = ("text_numbers", "types")
+
+    def __init__(self, types: Mapping[str, str], text_numbers: bool) -> None:
+        self.types, self.text_numbers = dict(types), text_numbers
+
+    def is_number(self, column: str) -> bool:
+        """Whether the column holds numbers, or text that is to be read as such."""
+        kind = self.types[column]
+        return (kind in _NUMERIC or kind.startswith("DECIMAL") or kind == '"NULL"'
+                or (self.text_numbers and kind == "VARCHAR"))
+
+    def float(self, column: str) -> str:
+        """A column as DOUBLE before any sum: sums of integers are decimals. Text that is no number is NULL."""
+        quoted = name(column)
+        if self.types[column] == "VARCHAR":  # DuckDB reads 1_000 as a thousand
+            return f"CASE WHEN contains({quoted}, '_') THEN NULL ELSE TRY_CAST(trim({quoted}) AS DOUBLE) END"
+        return f"CAST({quoted} AS DOUBLE)"
+
+    def not_a_number(self, column: str) -> str | None:
+        """Whether a text is no number; None where the type leaves no doubt."""
+        if self.types[column] != "VARCHAR":
+            return None
+        return f"({name(column)} IS NOT NULL AND ({self.float(column)}) IS NULL)"
+
+    def key(self, column: str) -> str:
+        """A column as a key of groups, NaN as NULL and -0.0 as 0.0."""
+        quoted, kind = name(column), self.types[column]
+        if any(word in kind for word in _NESTED):
+            raise DataError("the column cannot label anything", where=f"column {column!r}", got=f"type {kind}",
+                            expected="text, numbers, days or truth values")
+        if kind in ("FLOAT", "DOUBLE"):
+            return f"CASE WHEN isnan({quoted}) THEN NULL ELSE {quoted} + 0 END"
+        return f"CAST({quoted} AS VARCHAR)" if kind in _WIDE or kind.startswith("ENUM") else quoted
+
+    def day(self, column: str) -> str:
+        """A column as DATE; instants are days in UTC, whatever the session's time zone. Bad text is NULL."""
+        quoted, kind = name(column), self.types[column]
+        if kind == "VARCHAR":
+            iso = text(r"\d{4}-\d\d-\d\d")
+            return f"CASE WHEN regexp_full_match(left({quoted}, 10), {iso}) THEN TRY_CAST(left({quoted}, 10) AS DATE) END"
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            return f"CAST(make_timestamp(epoch_us({quoted})) AS DATE)"
+        if kind == "DATE" or kind.startswith("TIMESTAMP") or kind == '"NULL"':
+            return f"CAST({quoted} AS DATE)"
+        raise DataError("the date is not a date", where=f"column {column!r}", got=f"type {kind}",
+                        expected="dates, timestamps or ISO text")
+
+
+def rate_table(days: np.ndarray, values: np.ndarray) -> str:
+    """A table (day, rate) as text, for a connection on which we can register nothing."""
+    rows = (f"(DATE '{day}', {number(value)})" for day, value in zip(days, values.tolist()))
+    return f"(VALUES {', '.join(rows)}) AS {{alias}}(rate_day, rate)"
+
+
+def band(price: str, edges: Sequence[float]) -> str:
+    """Number of edges at or below a price."""
+    cases = " ".join(f"WHEN {price} < {number(edge)} THEN {i}" for i, edge in enumerate(edges))
+    return f"CAST(CASE {cases} ELSE {len(edges)} END AS INTEGER)"

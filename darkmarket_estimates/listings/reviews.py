@@ -1,0 +1,298 @@
+"""The door of reviews: a row a review (or a sighting of one), dated exactly or between two captures of its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from darkmarket_estimates._checks import choice, integer
+from darkmarket_estimates.audit import Entry
+from darkmarket_estimates.engines.medians import grouped_median
+from darkmarket_estimates.engines.source import Source
+from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
+from darkmarket_estimates.listings.captures import Captures
+from darkmarket_estimates.listings.dated import (
+    EDGE,
+    INSIDE,
+    NO_START,
+    NO_START_LATER,
+    OUTSIDE,
+    SCOPES,
+    UNKNOWN_START,
+    DatedListings,
+    Dates,
+    build,
+)
+from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, instants, required, within
+from darkmarket_estimates.listings.pages import Pages, arrow, identities, numbers, read_pages
+from darkmarket_estimates.totals.header import check_window
+
+PRICES = {"amount": "priced at the review's own amount", "nearest": "priced at the page nearest in time",
+          "previous": "priced at the page before", "median": "priced at the median of the listing"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reviews:
+    """Distinct reviews (their first sighting): rows of the table, listing codes, and when they were written.
+
+    `after` and `by` are the ends of what is known: equal for an exact date, `after` NaT without a start; `capped`:
+    whether the page of the first sighting showed as many reviews as it can; `full_pages`: how many pages did.
+    """
+
+    table: pa.Table
+    listing: np.ndarray
+    after: np.ndarray
+    by: np.ndarray
+    capped: np.ndarray
+    full_pages: int
+    notes: tuple[Entry, ...]
+    exact: bool
+
+
+def from_reviews(
+    reviews: Any, listings_frame: Any = None, *, listing: str, vendor: str, price: str, date: str | None = None,
+    interval: tuple[str, str] | None = None, scrape: str | None = None, review: str | None = None,
+    price_at: str | None = None, page_cap: int | None = None, window: tuple[Any, Any] | None = None,
+    unknown_start: str = "exclude", scrapes: Any = None, scope: str = "ever in the window", market: str | None = None,
+    currency: str, vendor_scope: str = "market",
+) -> DatedListings:
+    """Listings from reviews: what `Listings.from_reviews` calls.
+
+    Parameters
+    ----------
+    reviews : DataFrame, Table or mapping of arrays, in memory
+        A row a review, or a row a sighting of one (`review` and `scrape` named; the first sighting stands for it).
+    listings_frame : table, optional
+        A row a listing and scrape, also where a page shows no review: prices, and which listings were seen when.
+    listing, vendor, price : str
+        Columns of both tables; `price` is read where `price_at` says.
+    date : str, optional
+        Column of the instant of each review, or
+    interval : (str, str), optional
+        columns of the last instant at which it was not there yet (missing: unknown), and of its first sighting; or
+        neither: sightings are dated by the captures of their listing.
+    scrape, review : str, optional
+        Columns: instant of the scrape (of both tables), id of the review.
+    price_at : {"amount", "nearest", "previous", "median"}
+        The reviews' own column `price`; or the listing's page nearest to the review in time (for an interval: nearest to
+        its first sighting), the page before it, or the listing's median. "nearest" with pages, else "amount".
+    page_cap : int, optional
+        Most reviews that a page shows; needs sightings.
+    window, unknown_start, scrapes, scope, market, currency, vendor_scope
+        As for `from_scrapes`.
+
+    Returns
+    -------
+    DatedListings
+        Daily exchange rates are those of the review's date, or of its first sighting.
+
+    Raises
+    ------
+    NotIdentifiedError
+        Nothing dates the reviews, or nothing prices them.
+    DataError
+        What is wrong, in which column and row.
+
+    Examples
+    --------
+    >>> reviews = {"id": ["a", "a", "b"], "by": ["x", "x", "y"], "usd": [10.0, 12.0, 50.0],
+    ...            "after": ["2014-01-01", "2014-01-05", None], "until": ["2014-01-05", "2014-01-09", "2014-01-05"]}
+    >>> listings = from_reviews(reviews, listing="id", vendor="by", price="usd", interval=("after", "until"),
+    ...                         currency="USD", window=("2014-01-03", "2014-01-09"))
+    >>> listings.totals().sum("value")  # half of 10, and 12; the 50 have no start
+    17.0
+    """
+    choice(unknown_start, "unknown_start", UNKNOWN_START)
+    choice(scope, "scope", SCOPES)
+    if date is not None and interval is not None:
+        raise DataError("reviews are dated twice", expected='date="..." or interval=("after", "by")', got="both")
+    price_at = price_at or ("amount" if listings_frame is None else "nearest")
+    choice(price_at, "price_at", tuple(PRICES))
+    span = check_window(window)
+    if unknown_start == "window" and span is None:
+        raise AssumptionError("reviews without a start cannot be put into a window that is not given",
+                              fix='window=("2014-01-01", "2014-02-01")')
+    pages = None
+    if listings_frame is not None:
+        if scrape is None:
+            raise DataError("a table of pages needs its scrapes", expected="scrape= (a column)", got="None")
+        pages = _pages(listings_frame, listing, scrape, price, vendor, market, scrapes, price_at)
+    elif price_at in ("nearest", "previous"):
+        raise NotIdentifiedError(f"the {price_at} price needs the pages of the listing", expected="listings_frame=",
+                                 got="None", fix='price_at="amount" uses the reviews\' own price, "median" its median')
+    source = Source(arrow(reviews))
+    own_price = price_at == "amount" or pages is None
+    source.require([c for c in (listing, vendor, date, *(interval or ()), review, market) if c is not None])
+    key = identities(source, listing, market)
+    codes = key.codes if pages is None else _known(key.labels, pages)[key.codes]
+    found = _dated(source, codes, pages, date, interval, scrape, review, page_cap)
+    span = span or hull(np.concatenate([found.by, found.after[~np.isnat(found.after)]]), points=found.exact)
+    used, kind = _shares(found, as_window(span), unknown_start)
+    table = found.table
+    if own_price:
+        worth = numbers(Source(table), price, "the price")
+        if price_at == "median":
+            everything = np.ones(len(worth), dtype=bool)
+            worth = grouped_median(worth, found.listing, everything, int(found.listing.max()) + 1)[0][found.listing]
+    else:
+        assert pages is not None
+        worth = _prices(found, pages, price_at)
+    if price in table.column_names:
+        table = table.set_column(table.column_names.index(price), price, pa.array(worth))
+    else:
+        table = table.append_column(price, pa.array(worth))
+    captures = None if pages is None else Captures(pages.listing, pages.scrape, pages.scrapes, pages.labels)
+    notes = (*(() if pages is None else pages.notes), *found.notes)
+    dates = Dates(full=np.ones(len(worth)), used=used, kind=kind, capped=found.capped & (kind != OUTSIDE), notes=notes,
+                  unknown_start=unknown_start, priced=PRICES[price_at], one_capture=_one_capture(pages, as_window(span), found))
+    return build(table, dates, captures, found.listing, live_now=scope == "live now", counted="reviews", price=price,
+                 vendor=vendor, listing=listing, market=market, date=date or (interval[1] if interval else scrape),
+                 currency=currency, window=span, vendor_scope=vendor_scope)
+
+
+def _pages(
+    frame: Any, listing: str, scrape: str, price: str, vendor: str, market: str | None, scrapes: Any, price_at: str
+) -> Pages:
+    table = arrow(frame)
+    if price_at == "amount" and price not in table.column_names:  # the reviews bring their own
+        table = table.append_column(price, pa.array(np.zeros(table.num_rows)))
+    return read_pages(table, listing=listing, scrape=scrape, price=price, vendor=vendor, count=None, seen=None,
+                      scrapes=scrapes, market=market)
+
+
+def _known(labels: tuple[str, ...], pages: Pages) -> np.ndarray:
+    position = {label: i for i, label in enumerate(pages.labels)}
+    absent = [label for label in labels if label not in position]
+    if absent:
+        raise DataError(f"{len(absent):,} listing(s) with reviews have no page", expected="a page of every listing",
+                        got=f"no page of {absent[0]!r}", fix="leave these reviews out, and say so, or pass all pages")
+    return np.array([position[label] for label in labels], dtype=np.int64)
+
+
+def _dated(
+    source: Source, codes: np.ndarray, pages: Pages | None, date: str | None, interval: tuple[str, str] | None,
+    scrape: str | None, review: str | None, page_cap: int | None,
+) -> _Reviews:
+    """Distinct reviews with their dates."""
+    n = len(source)
+    sighted = review is not None and scrape is not None and scrape in source.table.column_names
+    at = required(instants(source, scrape, "the sighting"), scrape, "the sighting") if sighted and scrape else None
+    if date is None and interval is None and at is None:
+        raise NotIdentifiedError("nothing says when the reviews were written", expected="date=, interval= or sightings",
+                                 got="none of them", fix='date="...", interval=("after", "by"), or review= and scrape=')
+    first, notes, capped, full_pages = np.arange(n), [], np.zeros(n, dtype=bool), 0
+    if review is not None:
+        ids = identities(source, review, None, "the review").codes * np.int64(codes.max() + 1) + codes
+        order = np.lexsort((np.arange(n) if at is None else at, ids))
+        again = np.diff(ids[order], prepend=-1) == 0
+        first = np.sort(order[~again])
+        if again.any():
+            notes.append(_note("further sightings of a review: counted once", int(again.sum())))
+        if at is not None:
+            notes += [_note(rule, number) for rule, number in _stays(ids, codes, at, pages).items() if number]
+    if page_cap is not None:
+        integer(page_cap, "page_cap", low=1)
+        if at is None:
+            raise AssumptionError("how many reviews a page showed is known from sightings", expected="review= and scrape=",
+                                  got=f"page_cap={page_cap}", fix="pass a row a review and scrape")
+        _, page, shown = np.unique(codes * np.int64(n) + np.unique(at, return_inverse=True)[1], return_inverse=True,
+                                   return_counts=True)
+        capped, full_pages = (shown >= page_cap)[page], int((shown >= page_cap).sum())
+    if date is not None:
+        by = required(instants(source, date, "the date"), date, "the date")[first]
+        after = by
+    elif interval is not None:
+        after = instants(source, interval[0], "the start of the interval")[first]
+        by = required(instants(source, interval[1], "the end of the interval"), interval[1], "the end of the interval")[first]
+        if (wrong := after >= by).any():
+            row = int(first[int(np.argmax(wrong))])
+            raise DataError(f"{int(wrong.sum()):,} interval(s) end before they start", expected="after < by",
+                            where=source.place(interval[0], row), got=f"({after[wrong][0]}, {by[wrong][0]}]")
+    else:
+        assert at is not None
+        by, after = at[first], _before(codes[first], at[first], codes, at, pages)
+    return _Reviews(source.table.take(pa.array(first)), codes[first], after, by, capped[first], full_pages, tuple(notes),
+                    date is not None)
+
+
+def _note(rule: str, number: int) -> Entry:
+    return Entry(rule=rule, rows=number, count=float(number), value=0.0, value_after=0.0, currency="")
+
+
+def _all_pages(codes: np.ndarray, at: np.ndarray, pages: Pages | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct pages as sorted keys listing x rank of the instant, the ranked instants, and the key of each sighting."""
+    listing = codes if pages is None else np.concatenate([codes, pages.listing])
+    time = at if pages is None else np.concatenate([at, pages.scrapes[pages.scrape]])
+    moments, rank = np.unique(time, return_inverse=True)
+    key = listing * np.int64(len(moments)) + rank
+    return np.unique(key), moments, key[: len(codes)]
+
+
+def _before(
+    listing: np.ndarray, by: np.ndarray, codes: np.ndarray, at: np.ndarray, pages: Pages | None
+) -> np.ndarray:
+    """The capture of the listing before the first sighting; NaT where there is none."""
+    keys, moments, _ = _all_pages(codes, at, pages)
+    own = listing * np.int64(len(moments)) + np.searchsorted(moments, by)
+    previous = np.searchsorted(keys, own) - 1
+    there = (previous >= 0) & (keys[previous] // len(moments) == listing)
+    return np.where(there, moments[keys[previous] % len(moments)], np.datetime64("NaT", "us"))
+
+
+def _stays(ids: np.ndarray, codes: np.ndarray, at: np.ndarray, pages: Pages | None) -> dict[str, int]:
+    """How often a review was gone at the next capture of its listing, and how often it came back."""
+    keys, moments, own = _all_pages(codes, at, pages)
+    review, page = np.unique(np.stack([ids, np.searchsorted(keys, own)]), axis=1)  # pages of a listing are in a row
+    of_listing = keys // len(moments)
+    last_page = np.searchsorted(of_listing, of_listing[page], side="right") - 1
+    final = np.diff(review, append=-1) != 0
+    came_back = int(((np.diff(page, append=0) > 1) & ~final).sum())
+    gone = int((final & (page < last_page)).sum())
+    return {"gone at the next capture of the listing (edited, removed or pushed off)": gone + came_back,
+            "came back after that": came_back}
+
+
+def _shares(found: _Reviews, window: Window, unknown_start: str) -> tuple[np.ndarray, np.ndarray]:
+    """The part of each review that is taken to lie in the window, and what is known of it."""
+    if found.exact:
+        inside = within(found.by, window)
+        return inside.astype(float), np.where(inside, INSIDE, OUTSIDE)
+    no_start = np.isnat(found.after)
+    share = covered(np.where(no_start, window[0], found.after), found.by, window)
+    kind = np.where(share == 0, OUTSIDE, np.where(share == 1, INSIDE, EDGE))
+    first = np.where(found.by <= window[1], NO_START, NO_START_LATER)
+    kind = np.where(no_start & (share > 0), first, kind)
+    return np.where(no_start & (unknown_start == "exclude"), 0.0, share), kind
+
+
+def _prices(found: _Reviews, pages: Pages, price_at: str) -> np.ndarray:
+    """Price of each review from the pages of its listing."""
+    if price_at == "median":
+        return pages.medians()[found.listing]
+    moments = np.unique(pages.time)
+    keys = pages.listing * np.int64(len(moments)) + np.searchsorted(moments, pages.time)
+    time = found.by if price_at == "nearest" or found.exact else np.where(np.isnat(found.after), found.by, found.after)
+    rank = np.searchsorted(moments, time, side="right") - 1
+    start = np.searchsorted(pages.listing, found.listing)
+    end = np.searchsorted(pages.listing, found.listing, side="right") - 1
+    before = np.clip(np.searchsorted(keys, found.listing * np.int64(len(moments)) + rank, side="right") - 1, start, end)
+    if price_at == "previous":
+        return pages.price[before]
+    later = np.minimum(before + 1, end)
+    closer = np.abs(pages.time[later] - time) < np.abs(pages.time[before] - time)
+    return pages.price[np.where(closer, later, before)]
+
+
+def _one_capture(pages: Pages | None, window: Window, found: _Reviews) -> str:
+    if pages is None:
+        return "not checked"
+    if found.full_pages:
+        return f"the page cap was reached on {found.full_pages:,} pages"
+    if not found.exact:
+        return "reviews are dated by the captures around them: one capture dates none"
+    if window[1] > pages.scrapes[0]:
+        return "the window ends after the first scrape: a listing seen in that one alone sold on unseen"
+    return "holds"

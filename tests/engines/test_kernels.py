@@ -1,0 +1,95 @@
+"""The reference engine's sums: compiled and not, counted and sorted, small tables and large."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from darkmarket_estimates import Listings
+from darkmarket_estimates.engines import alarms, kernels
+from darkmarket_estimates.totals import Key
+from tests.tables import ROLES, listing_table
+from tests.test_totals import same
+
+
+@pytest.mark.parametrize("size", [40, 10**12])
+def test_ranks_are_those_of_unique(size):
+    packed = np.random.default_rng(0).integers(0, size, 300)
+    distinct, rank = kernels.ranks(packed, size)
+    want, want_rank = np.unique(packed, return_inverse=True)
+    np.testing.assert_array_equal(distinct, want)
+    np.testing.assert_array_equal(rank, want_rank)
+
+
+def test_cells_hold_every_combination_that_occurs_in_order():
+    rng = np.random.default_rng(1)
+    keys = {name: Key(rng.integers(0, k, 200), tuple(f"{i:05d}" for i in range(k))) for name, k in
+            (("a", 4), ("b", 60_000), ("c", 70_000), ("d", 80_000), ("e", 90_000))}
+    merged, cell = kernels.cells(keys)
+    rows = list(zip(*(k.codes for k in keys.values())))
+    found = list(zip(*(k.codes for k in merged.values())))
+    assert found == sorted(set(rows)) and [found[c] for c in cell] == rows
+    assert kernels.cells({"a": Key(np.empty(0, dtype=np.int64), ())})[1].size == 0
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_the_compiled_pass_is_the_same(repeated, monkeypatch):
+    pytest.importorskip("numba", reason="numba is not installed")
+    frame = listing_table(3_000)
+    if repeated:
+        frame["id"] = [f"l{i % 700}" for i in range(3_000)]
+    options = {**ROLES, "days": "days", "market": "market", "duplicates": "keep"}
+    want = Listings(frame, **options).totals(by="country", bands=[50])
+    monkeypatch.setattr(kernels, "LARGE", 1)
+    calls = []
+    real = kernels.compiled()
+    monkeypatch.setattr(kernels, "compiled", lambda: lambda *a: calls.append(1) or real(*a))
+    same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=1e-14)
+    assert calls == [1]
+    monkeypatch.setattr(kernels, "compiled", lambda: None)  # numba is not there
+    same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=0)
+
+
+def test_merged_puts_in_order_and_adds():
+    key = Key(np.array([2, 0, 1]), ("a", "b", "c"))
+    columns = {"value": np.array([3.0, 1.0, 2.0]), "max_listing_value": np.array([3.0, 1.0, 2.0])}
+    assert kernels.merged({"k": key}, columns)[1]["value"].tolist() == [1, 2, 3]
+    twice = Key(np.array([1, 0, 1]), ("a", "b"))
+    got = kernels.merged({"k": twice}, columns)[1]
+    assert got["value"].tolist() == [1, 5] and got["max_listing_value"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_alarm_is_the_same_from_a_histogram(seed):
+    rng = np.random.default_rng(seed)
+    prices = np.concatenate([np.round(rng.lognormal(0, rng.uniform(0.1, 2.5), 400), 2), np.zeros(seed)])
+    prices[0] = rng.choice([prices.max() * 30, prices.max() * 100, 100 * np.quantile(prices, 0.99)])
+    halves = [alarms.histogram(part) for part in (prices[:170], prices[170:])]
+    added = {k: halves[0].get(k, 0) + halves[1].get(k, 0) for k in {*halves[0], *halves[1]}}
+    assert alarms.flags_of_histogram(added) == alarms.flags(prices)
+
+
+def test_the_alarm_is_about_a_hundred_times_the_99th_percentile():
+    """Rounded down to a class of prices at most 1/256 wide: from 100 to 100.8 times."""
+    base = np.ones(1_000)
+    for multiple, rings in ((99.0, False), (101.0, True)):
+        prices = np.append(base, multiple)
+        assert bool(alarms.flags(prices)) == rings == (multiple > 100 * np.quantile(prices, 0.99))
+    assert alarms.flags(np.empty(0)) == () == alarms.flags_of_histogram({}) == alarms.flags(np.zeros(5))
+
+
+def test_labels_that_are_the_beginning_of_others_stay_sorted():
+    frame = pd.DataFrame({"price": 1.0, "reviews": 1, "market": ["a", "a\x1e", "a\x1e", "a"], "seller": ["b", "b", "", "z"]})
+    key = Listings(frame, **{**ROLES, "listing": None}, market="market").totals().keys["vendor"]
+    assert list(key.labels) == sorted(key.labels) and len(key.labels) == 4
+
+
+def test_one_price_in_a_hundred_is_no_alarm():
+    assert not alarms.suspected(100, 100, 1) and alarms.suspected(101, 101, 1)
+    assert not alarms.suspected(1_000, 9, 1) and alarms.suspected(1_000, 10, 1)
+
+
+def test_the_largest_of_a_tie_does_not_depend_on_row_order():
+    frame = pd.DataFrame({"price": 2.0, "reviews": 6, "seller": ["a", "b", "a"], "id": "x", "days": [3, 2, 2]})
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        totals = Listings(frame.iloc[order], **ROLES, days="days", duplicates="largest").totals()
+        assert totals.sum("value") == 6 and totals.keys["vendor"].take().tolist() == ["a"]
