@@ -33,13 +33,14 @@ examples: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/distribution.py
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/capture_recapture.py
 	$(BIN)/python benchmarks/simulator.py
+	$(BIN)/python benchmarks/engines.py --rows 1000000
 
 # The tables of the docs that come from simulations
 coverage-tables: $(VENV)/.dev
 	$(BIN)/python benchmarks/interval_coverage.py
-	$(BIN)/python benchmarks/coverage.py --table
+	$(BIN)/python benchmarks/capture_recapture.py --table
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + ': make PYTHON=python3.12 ...')"

@@ -386,7 +386,7 @@ def test_cochran_q_has_its_size_whatever_the_listings():
 
 @pytest.fixture(scope="module")
 def benchmark_module():
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "capture_recapture.py"
     if not path.exists():
         pytest.skip("benchmarks/ is not beside tests/")
     spec = importlib.util.spec_from_file_location("coverage_benchmark", path)

@@ -1,7 +1,7 @@
 """Coverage estimators: speed, and where each one holds or fails on simulated captures whose truth is known.
 
-``python benchmarks/coverage.py`` prints the speed at 1e6 listings x 30 scrapes (``--large``: 1e7);
-``python benchmarks/coverage.py --table`` writes the tables of docs/coverage.md (``--simulations 1000 --seed 1``).
+``python benchmarks/capture_recapture.py`` prints the speed at 1e6 listings x 30 scrapes (``--large``: 1e7);
+``python benchmarks/capture_recapture.py --table`` writes the tables of docs/coverage.md (``--simulations 1000 --seed 1``).
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def simulate(simulations: int, seed: int, t: int, situation: str) -> tuple[dict[
 
 def tables(simulations: int, seed: int) -> str:
     """Return the tables as Markdown."""
-    parts = [f"Made by `python benchmarks/coverage.py --table --simulations {simulations} --seed {seed}` with version "
+    parts = [f"Made by `python benchmarks/capture_recapture.py --table --simulations {simulations} --seed {seed}` with version "
              f"{dme.__version__}; Monte Carlo error of a coverage of 0.95: {(0.95 * 0.05 / simulations) ** 0.5:.3f}."]
     for t in SCRAPES:
         cells = {situation: simulate(simulations, seed, t, situation) for situation in SITUATIONS}
