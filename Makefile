@@ -16,7 +16,7 @@ test: $(VENV)/.dev
 
 # Simulations against known truths, minutes to an hour
 long: $(VENV)/.dev
-	$(BIN)/python -m pytest -q --long -m long
+	$(BIN)/python -m pytest -q -n auto --long -m long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -37,10 +37,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/simulator.py
 	$(BIN)/python benchmarks/engines.py --rows 1000000
 
-# The tables of the docs that come from simulations
+# The tables of the docs that come from simulations; hours
 coverage-tables: $(VENV)/.dev
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/capture_recapture.py --table
+	$(BIN)/python benchmarks/variants.py --full
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + ': make PYTHON=python3.12 ...')"

@@ -41,7 +41,7 @@ TITLES = {
                 "after seeing Burr XII and log-gamma at 2,000 vendors; Lomax, inverse gamma and Weibull 0.6 came after.",
     "share": "## Shares (expected estimand)\n\nA tenth of the vendors, drawn at random, is the group.",
     "realised": "## Realised total given its reviews\n\n"
-                "Share and spread known; reviews binomial; prices log-normal(4, 1). "
+                "Share and spread known; reviews binomial; prices log-normal(4, 1).\n"
                 "`delta` and `lognormal` use the unbiased variance of section 3 of the method.",
 }
 

@@ -313,7 +313,9 @@ class TestUncertainShare:
     y, q = POPULATIONS["30 vendors"]
     size = 0.44 * 0.56 / 0.13**2 - 1
 
-    @pytest.mark.parametrize("dist", [stats.beta(*moments.beta_shape(0.44, 0.03)), stats.uniform(0.3, 0.4)], ids=["beta", "uniform"])
+    LAWS_OF_THE_MEAN = {"beta": stats.beta(*moments.beta_shape(0.44, 0.03)), "uniform": stats.uniform(0.3, 0.4)}
+
+    @pytest.mark.parametrize("dist", LAWS_OF_THE_MEAN.values(), ids=LAWS_OF_THE_MEAN)
     @pytest.mark.parametrize("size", [size, math.inf], ids=["spread", "no spread"])
     def test_mixture_over_every_node(self, dist: object, size: float) -> None:
         m, w = nodes(dist, 48)

@@ -80,11 +80,12 @@ def resampled(name: str, values: np.ndarray, tuned: bool = False) -> Population:
 
 
 def real_vendors(folder: Path) -> dict[str, np.ndarray]:
-    """Vendor turnovers of the real markets: sums of price x sales, prices above 10,000 left out."""
-    alpha = pd.read_parquet(folder / "alphabay2017" / "listings.parquet").query("price_usd <= 10000")
+    """Vendor turnovers of the real markets, without prices of 9,999 (sales a day) or above 10,000 (distinct reviews)."""
+    alpha = pd.read_parquet(folder / "alphabay2017" / "listings.parquet").query("price_usd < 9999")
+    daily = alpha.price_usd * alpha.n_sold / alpha.days_listed.clip(lower=1)
     agora = pd.read_parquet(folder / "agora2014" / "reviews.parquet").query("price_usd_at_first_seen <= 10000")
     return {
-        "AlphaBay 2017 vendors": (alpha.price_usd * alpha.n_sold).groupby(alpha.vendor_id).sum().to_numpy(),
+        "AlphaBay 2017 vendors": daily.groupby(alpha.vendor_id).sum().to_numpy(),
         "Agora 2014 vendors": agora.groupby("vendor_id").price_usd_at_first_seen.sum().to_numpy(),
     }
 
