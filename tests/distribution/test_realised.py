@@ -309,13 +309,14 @@ def test_multiplier_moments(spread_law: str) -> None:
         assert m.variances[0] == pytest.approx(stats.beta(6.2, 6.8).expect(lambda x: x**-2) - (12 / 5.2) ** 2, rel=1e-6)
 
 
+LAWS_OF_THE_MEAN = {"beta": stats.beta(*moments.beta_shape(0.44, 0.03)), "uniform": stats.uniform(0.3, 0.4)}
+
+
 class TestUncertainShare:
     y, q = POPULATIONS["30 vendors"]
     size = 0.44 * 0.56 / 0.13**2 - 1
 
-    LAWS_OF_THE_MEAN = {"beta": stats.beta(*moments.beta_shape(0.44, 0.03)), "uniform": stats.uniform(0.3, 0.4)}
-
-    @pytest.mark.parametrize("dist", LAWS_OF_THE_MEAN.values(), ids=LAWS_OF_THE_MEAN)
+    @pytest.mark.parametrize("dist", LAWS_OF_THE_MEAN.values(), ids=list(LAWS_OF_THE_MEAN))
     @pytest.mark.parametrize("size", [size, math.inf], ids=["spread", "no spread"])
     def test_mixture_over_every_node(self, dist: object, size: float) -> None:
         m, w = nodes(dist, 48)
