@@ -14,9 +14,9 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n auto
 
-# Simulations against known truths, minutes to an hour
+# Simulations against known truths, up to an hour; LONG="tests/evaluation" runs a part of them
 long: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n auto --long -m long
+	$(BIN)/python -m pytest -q -n auto --long -m long $(LONG)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
