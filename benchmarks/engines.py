@@ -122,12 +122,12 @@ def seconds(function: Callable[[], object], repeats: int) -> float:
 def memory(rows: int, n_vendors: int, repeats: int) -> None:
     rng = np.random.default_rng(1)
     cell = rng.integers(0, n_vendors, rows)
-    price, count, unit = rng.lognormal(4, 1, rows), rng.poisson(3, rows).astype(float), np.ones(rows)
+    price, count = rng.lognormal(4, 1, rows), rng.poisson(3, rows).astype(float)
     frame = pd.DataFrame({"vendor": cell, "r": count, "y": price * count, "q": price**2 * count, "y2": (price * count)**2,
                           "top": price * count})
     how = {"r": "sum", "y": "sum", "q": "sum", "y2": "sum", "top": "max", "vendor": "size"}
     theirs = seconds(lambda: frame.groupby("vendor", sort=False).agg(how), repeats)
-    kernel = seconds(lambda: kernels.sums(cell, n_vendors, price, count, unit, None, None), repeats)
+    kernel = seconds(lambda: kernels.sums(cell, n_vendors, price, count, None, None, None), repeats)
     dot = seconds(lambda: np.dot(price, count), repeats)
     print(f"memory, {rows:,} rows, {n_vendors:,} vendors: kernel {kernel:.3f} s, pandas groupby of the same sums {theirs:.3f} s, "
           f"dot {dot:.3f} s")

@@ -7,9 +7,8 @@ from typing import Any
 
 from darkmarket_estimates import estimator
 from darkmarket_estimates.assumptions import HoldingPrice, Huggins
-from darkmarket_estimates.errors import DataError, NotSupportedError
+from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.estimate import Estimate
-from darkmarket_estimates.listings.dated import DatedListings
 from darkmarket_estimates.listings.table import Listings
 from darkmarket_estimates.totals import Totals
 
@@ -60,9 +59,6 @@ def turnover(data: Any, *, clean: HoldingPrice | None = None, **options: Any) ->
         listings = listings.clean(clean)
     grouping = _pick(options, _TOTALS)
     if isinstance(options.get("coverage"), Huggins):
-        if not isinstance(listings, DatedListings):
-            raise NotSupportedError("a detection model needs repeated scrapes", got=type(listings).__name__,
-                                    fix="Listings.from_scrapes(...) or Listings.from_reviews(reviews, pages, ...)")
         grouping["assumptions"] = [options["coverage"]]
     return estimator.turnover(listings.totals(**grouping), **_pick(options, _TURNOVER))
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def escaped(text: str) -> str:
+    """The text without characters that a terminal would obey: escape codes, marks that turn the direction of writing."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 class DataError(ValueError):
     """The data, or an assumption about them, cannot be used as given.
 
@@ -24,6 +29,8 @@ class DataError(ValueError):
         got: str | None = None,
         fix: str | None = None,
     ) -> None:
+        what, where, expected, got, fix = (text if text is None else escaped(str(text))
+                                           for text in (what, where, expected, got, fix))
         self.what, self.where, self.expected, self.got, self.fix = what, where, expected, got, fix
         parts = [("where", where), ("expected", expected), ("got", got), ("to do", fix)]
         super().__init__("\n".join([what, *(f"  {name}: {text}" for name, text in parts if text is not None)]))

@@ -229,6 +229,8 @@ class Estimate:
         0.1667
         """
         self._seen_only("a share")
+        if hasattr(self.model, "share_of"):  # joint draws answer for themselves
+            return self.model.share_of(value, of, confidence_level=self.confidence_level, between_group_cv=between_group_cv)
         return share_of_group(self.model, value, of, confidence_level=self.confidence_level,
                                 between_group_cv=between_group_cv)
 
@@ -264,6 +266,9 @@ class Estimate:
         """
         self._seen_only("a ratio")
         other._seen_only("a ratio")
+        if hasattr(self.model, "ratio_to"):
+            return self.model.ratio_to(other.model, scales=(self.scale, other.scale), units=(self.unit, other.unit),
+                                       confidence_level=self.confidence_level, between_group_cv=between_group_cv)
         return ratio_of_totals(
             self.model, other.model, scales=(self.scale, other.scale), confidence_level=self.confidence_level,
             units=(self.unit, other.unit), between_group_cv=between_group_cv,
@@ -288,6 +293,8 @@ class Estimate:
             "rule" (money that a cleaning rule removed). Columns:
             kind, source, share, variance, low, high, money, note.
         """
+        if hasattr(self.model, "budget"):
+            return self.model.budget(self._total.cells, level=self.confidence_level, scale=self.scale)
         return budget.budget(self.model, self._total.cells, level=self.confidence_level, scale=self.scale)
 
     def influence(self, n: int = 10, *, names: bool = False) -> pd.DataFrame:

@@ -94,6 +94,11 @@ class Model:
         return bool(self.shares) or self.totals.header.counted == "sold"
 
     @property
+    def posterior(self) -> str | None:
+        """What its intervals are called if they are those of joint draws, else None."""
+        return None
+
+    @property
     def currency(self) -> str:
         """Unit of the figures: a currency, or "orders"."""
         return "orders" if self.measure == "orders" else self.target or self.totals.header.currency

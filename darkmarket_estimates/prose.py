@@ -119,7 +119,7 @@ def meaning(est: Estimate) -> str:
             ": the interval is a prediction interval for that sum." if est.interval is not None else ".")
     else:
         text = ("The estimand is the rate that a market like this produces: vendors are taken as a random sample, and the "
-                "interval is a confidence interval for it.")
+                f"interval is a {est.model.posterior or 'confidence interval'} for it.")
     if est.kind.startswith("hybrid"):
         text += " It mixes in a stated prior."
     if est.interval is not None and est.bounds is None and est.value > 0 and abs(est.median / est.value - 1) > MEDIAN_GAP:

@@ -49,6 +49,8 @@ def kind_of(
         return "floor"
     if bounds is not None:
         return "bounds"
+    if interval is not None and model.posterior is not None:
+        return model.posterior
     acting = [f for f in model.factors if f.share_of(cells).any()]
     if interval is None:
         counted = model.totals.header.counted == "sold" and model.estimand == "realised" and not acting

@@ -22,7 +22,8 @@ from darkmarket_estimates.totals import CAPTURES, VENDOR, Totals
 
 #: Name of the factor (seen + unseen) / seen.
 UNDETECTED = "undetected listings"
-WAY_OUT = 'Listings.from_reviews(reviews, pages, date="...", window=(start, day of the first scrape), ...)'
+WAY_OUT = ('a window that ends before the first scrape, or count_captures="after the window" in from_scrapes or '
+           "from_reviews; where listings die between scrapes, coverage=listings.life_table(opened=...).law()")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,8 @@ def check(totals: Totals, coverage: ValueChao | Huggins | CountTimesMean, factor
                                   fix="state the end of the Range that makes the total low")
         if coverage.form == "unequal scrapes" and "1" in totals.keys[CAPTURES].labels:
             raise NotIdentifiedError("the scrape of the single captures is needed", expected='labels such as "1@3"',
-                                     got='"1"', fix='Listings.from_scrapes(...), or ValueChao(form="equal scrapes")')
+                                     got='"1"', fix='Listings(frame, captures="k", occasions=t, first_scrape="j"), '
+                                                'Listings.from_scrapes(...), or ValueChao(form="equal scrapes")')
     elif not has_share:
         raise AssumptionError(f"{name} estimates a total, and no review share was stated",
                               fix="review_rate=1.0 gives reviewed turnover, or state the share")

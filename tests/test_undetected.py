@@ -322,7 +322,6 @@ def test_the_limit_lies_at_or_below_the_truth_and_above_the_floor():
     assert raised == 24
 
 
-@pytest.mark.filterwarnings("ignore::darkmarket_estimates.HoldingPriceWarning")
 def test_huggins_covers_the_reviewed_turnover_of_listings_that_exist():
     """Every page fails with one probability: the intercept alone explains catchability. 95 % of 24: 19 or more (99.8 %)."""
     covered = 0

@@ -3,7 +3,8 @@
 Two scrapes: `petersen`, `chapman`, `bailey`. Several, closed market: `schnabel`, `schumacher_eschmeyer`, `m0`, `mt`,
 `chao2`, `jackknife`, `ice`, `zero_truncated_poisson`, `huggins`. Open market: `jolly_seber`. Finds without scrapes:
 `chao1`, `ace`. How complete: `good_turing`, `chao_jost`. Value: `value_chao`, `huggins_value`; `count_times_mean` is
-wrong, by name. All that apply side by side: `compare`.
+wrong, by name. Share of value seen: `pages_opened`, and `life_table` where listings die. All that apply side by side:
+`compare`.
 """
 
 from darkmarket_estimates.coverage.abundance import Abundance
@@ -13,7 +14,9 @@ from darkmarket_estimates.coverage.frequency import chao1, chao2, jackknife
 from darkmarket_estimates.coverage.histories import CaptureSummary, captures, summary
 from darkmarket_estimates.coverage.marked_series import schnabel, schumacher_eschmeyer
 from darkmarket_estimates.coverage.open_population import jolly_seber
+from darkmarket_estimates.coverage.pages import pages_opened
 from darkmarket_estimates.coverage.sample_coverage import ace, chao_jost, good_turing, ice
+from darkmarket_estimates.coverage.survival import life_table
 from darkmarket_estimates.coverage.table import compare
 from darkmarket_estimates.coverage.two_lists import bailey, chapman, petersen
 from darkmarket_estimates.coverage.value import count_times_mean, value_chao, value_chao_from_sums
@@ -38,8 +41,10 @@ __all__ = [
     "ice",
     "jackknife",
     "jolly_seber",
+    "life_table",
     "m0",
     "mt",
+    "pages_opened",
     "petersen",
     "schnabel",
     "schumacher_eschmeyer",

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
+
+from darkmarket_estimates.errors import NotIdentifiedError, NotSupportedError
+
+#: The quantity of results that ``turnover(coverage=...)`` can take.
+SHARE = "share of value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -34,7 +40,7 @@ class Abundance:
     details : mapping
         Intermediate figures by name (arrays allowed).
     quantity : str
-        "listings", "value" or "share of captures".
+        "listings", "value", "share of captures" or "share of value".
     """
 
     value: float
@@ -66,11 +72,41 @@ class Abundance:
         flags = "".join(f"; {flag}" for flag in self.flags)
         return f"<{self.method}: {text}{flags}>"
 
+    def law(self) -> Any:
+        """Return a share of value as ``turnover(coverage=...)`` takes it: a Beta law, or the number if it has no error.
+
+        Raises
+        ------
+        NotSupportedError
+            The result is no share of value.
+        """
+        if self.quantity != SHARE:
+            raise NotSupportedError("only a share of value has a law", got=f"{self.method}: {self.quantity}",
+                                    fix="pages_opened(...) or life_table(...)")
+        return _share_law(self.value, self.standard_error)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python objects (arrays become lists), ready for JSON but for infinities and NaN."""
         names = ("value", "standard_error", "interval", "interval_kind", "confidence_level", "quantity", "method",
                  "assumptions", "flags", "details")
         return {name: _plain(getattr(self, name)) for name in names}
+
+
+def share_interval(share: float, error: float, level: float) -> tuple[float, float]:
+    """Central interval of the Beta law of a share."""
+    law = _share_law(share, error)
+    tail = (1 - level) / 2
+    return (share, share) if isinstance(law, float) else (float(law.ppf(tail)), float(law.isf(tail)))
+
+
+def _share_law(share: float, error: float) -> Any:
+    if error == 0:
+        return share
+    size = share * (1 - share) / error**2 - 1
+    if not size > 0:
+        raise NotIdentifiedError("too little was seen to say what share that is", got=f"{share:.3g}, error {error:.3g}",
+                                 expected="several listings of comparable value", fix="state a Range")
+    return stats.beta(share * size, (1 - share) * size)
 
 
 def _digits(x: float) -> str:

@@ -140,6 +140,16 @@ def captures_and_margins(histories: Any, occasions: int | None) -> tuple[np.ndar
     return k, caught[:t]
 
 
+def quadratic(histories: Any, form: np.ndarray, occasions: int) -> np.ndarray:
+    r"""Return :math:`\sum_{i \le j} form_{ij} c_i c_j` of each listing, c its captures (0 or 1)."""
+    array, t = _layout(histories, occasions)
+    out = np.empty(len(array))
+    for start, packed, _ in _chunks(array, t):
+        caught = np.unpackbits(packed, axis=1, count=t).astype(np.float64)
+        out[start : start + len(packed)] = np.einsum("li,li->l", caught @ form, caught)
+    return out
+
+
 def read(histories: Any, frequencies: Any = None, occasions: int | None = None) -> CaptureSummary:
     """Return the summary of any input form: histories, a `CaptureSummary`, or frequencies with `occasions`."""
     if (histories is None) == (frequencies is None):

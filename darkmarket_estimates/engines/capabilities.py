@@ -13,6 +13,7 @@ ENGINES: Mapping[str, str] = {
     "duckdb": "files, folders, DuckDB tables and relations",
     "stream": "polars LazyFrame, SQLite table",
     "dask": "dask DataFrame",
+    "spark": "Spark DataFrame",
 }
 YES, SECOND = "yes", "second scan"
 
@@ -33,23 +34,23 @@ _LISTING = "shuffled"
 Ability = str | Refusal
 
 #: Rule by engine, engines in the order of `ENGINES`.
-_TABLE: Mapping[str, tuple[Ability, Ability, Ability, Ability]] = {
-    "checks": (YES, YES, YES, YES),
-    "duplicates error": (YES, SECOND, SECOND, _LISTING),
-    "duplicates first": (YES, _ORDER, _ORDER, _ORDER),
-    "duplicates largest": (YES, SECOND, SECOND, _LISTING),
-    "duplicates sum": (YES, SECOND, SECOND, _LISTING),
-    "duplicates keep": (YES, YES, YES, _LISTING),
-    "price cap": (YES, YES, YES, YES),
-    "multiples of the median": (YES, SECOND, SECOND, _LISTING),
-    "median of accepted prices": (YES, SECOND, SECOND, _LISTING),
-    "one exchange rate": (YES, YES, YES, YES),
-    "daily exchange rates": (YES, YES, YES, YES),
-    "groups and price bands": (YES, YES, YES, YES),
-    "captures": (YES, YES, YES, YES),
-    "audit": (YES, YES, YES, YES),
-    "rows as a frame": (YES, _ROWS, _ROWS, _ROWS),
-    "row numbers in errors": (YES, "files only", _NAMES, _NAMES),
+_TABLE: Mapping[str, tuple[Ability, ...]] = {
+    "checks": (YES, YES, YES, YES, YES),
+    "duplicates error": (YES, SECOND, SECOND, _LISTING, _LISTING),
+    "duplicates first": (YES, _ORDER, _ORDER, _ORDER, _ORDER),
+    "duplicates largest": (YES, SECOND, SECOND, _LISTING, _LISTING),
+    "duplicates sum": (YES, SECOND, SECOND, _LISTING, _LISTING),
+    "duplicates keep": (YES, YES, YES, _LISTING, _LISTING),
+    "price cap": (YES, YES, YES, YES, YES),
+    "multiples of the median": (YES, SECOND, SECOND, _LISTING, _LISTING),
+    "median of accepted prices": (YES, SECOND, SECOND, _LISTING, _LISTING),
+    "one exchange rate": (YES, YES, YES, YES, YES),
+    "daily exchange rates": (YES, YES, YES, YES, YES),
+    "groups and price bands": (YES, YES, YES, YES, YES),
+    "captures": (YES, YES, YES, YES, YES),
+    "audit": (YES, YES, YES, YES, YES),
+    "rows as a frame": (YES, _ROWS, _ROWS, _ROWS, _ROWS),
+    "row numbers in errors": (YES, "files only", _NAMES, _NAMES, _NAMES),
 }
 
 

@@ -67,7 +67,7 @@ def one_currency(schema: Schema, currencies: tuple[str, ...]) -> str:
     """The currency of the table, else raise `DataError`."""
     if len(currencies) > 1:
         raise DataError("the table is in more than one currency", where=f"column {schema.currency_column!r}",
-                        expected="one", got=", ".join(currencies[:5]),
+                        expected="one", got=", ".join(currencies[:5]) + (", ..." if len(currencies) > 5 else ""),
                         fix="make one Listings a currency, convert each with to_currency, and add the totals")
     return currencies[0]
 
@@ -98,7 +98,7 @@ def _identities(source: Source, schema: Schema) -> tuple[Key, Key | None, tuple[
     listing = None if schema.listing is None else identity(schema.listing, "the listing", LISTING_FIX)
     if schema.market is None:
         return vendor, listing, ()
-    market = source.labels(schema.market)
+    market = check_markets(source.labels(schema.market), schema.market)
     if schema.vendor_scope == "market":
         vendor = within(market, vendor)
     return vendor, None if listing is None else within(market, listing), market.labels
@@ -110,12 +110,24 @@ def missing_identity(role: str, n: int, where: str, fix: str) -> DataError:
                      expected=f"every row names its {role.split()[-1]}", got="missing", fix=fix)
 
 
+def check_markets(market: Key, column: str) -> Key:
+    """Refuse the one character that stands between a market and a vendor: two pairs could be one text."""
+    bad = next((text for text in market.labels if WITHIN in text), None)
+    if bad is not None:
+        raise DataError("the name of a market holds the separator of keys", where=f"column {column!r}", got=repr(bad),
+                        expected=f"names without {WITHIN!r}", fix="rename that market")
+    return market
+
+
 def within(outer: Key, inner: Key) -> Key:
-    """The pairs that occur, as one key with sorted labels."""
+    """The pairs that occur, as one key with sorted labels; no outer label holds the separator."""
     width = max(len(inner.labels), 1)
     pairs, codes = kernels.ranks(outer.codes * np.int64(width) + inner.codes, max(len(outer.labels), 1) * width)
-    prefix = [f"{text}{WITHIN}" for text in outer.labels]
-    labels = [prefix[o] + inner.labels[i] for o, i in zip((pairs // width).tolist(), (pairs % width).tolist())]
+    starts = np.searchsorted(pairs, np.arange(len(outer.labels) + 1) * width).tolist()
+    inners, labels = (pairs % width).tolist(), []
+    for text, start, end in zip(outer.labels, starts, starts[1:]):
+        prefix, theirs = f"{text}{WITHIN}", inner.labels
+        labels += [prefix + theirs[i] for i in inners[start:end]]
     if not any(b.startswith(a) for a, b in zip(outer.labels, outer.labels[1:])):
         return Key(codes, tuple(labels))  # sorted as pairs, sorted as texts
     order = sorted(range(len(labels)), key=labels.__getitem__)

@@ -49,8 +49,8 @@ def locate(
     Parameters
     ----------
     frame : DataFrame, LazyFrame, Table, relation, path or mapping
-        A pandas, polars or dask DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, the path of a file
-        or folder, or a mapping of column names to NumPy arrays.
+        A pandas, polars, dask or Spark DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, the path of
+        a file or folder, or a mapping of column names to NumPy arrays.
     table : str, optional
         Table of a DuckDB or SQLite file.
     engine : {"auto", "memory", "lazy"}
@@ -77,8 +77,14 @@ def locate(
     if package in ("dask", "dask_expr") and hasattr(frame, "npartitions"):
         from darkmarket_estimates.engines import dask
 
-        return dask.DaskOpener(frame)
-    if package == "polars" and type(frame).__name__ == "LazyFrame" and engine != "memory":
+        return _whole(Source(from_frame(frame.compute()))) if engine == "memory" else dask.DaskOpener(frame)
+    if package == "pyspark":
+        from darkmarket_estimates.engines import spark
+
+        return _whole(Source(spark.whole(frame))) if engine == "memory" else spark.opener(frame)
+    if package == "polars" and type(frame).__name__ == "LazyFrame":
+        if engine == "memory":
+            return _whole(Source(from_frame(frame.collect())))
         from darkmarket_estimates.engines import lazy, streams
         from darkmarket_estimates.engines.duckdb import Limits
 

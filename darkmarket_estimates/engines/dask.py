@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates.engines import alarms, checks
+from darkmarket_estimates.engines import checks, parts
 from darkmarket_estimates.engines.capabilities import refuse
 from darkmarket_estimates.engines.plan import PlannedTable, Step, empty
 from darkmarket_estimates.engines.schema import Schema
@@ -48,18 +47,6 @@ class DaskOpener:
         return replace(table, schema=replace(schema, currency=checks.one_currency(schema, labels)))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a partition answers: its totals, the rows that it keeps, and its prices counted for the alarm."""
-
-    totals: Totals
-    rows: int
-    prices: Counter[int]
-
-    def __add__(self, other: Part) -> Part:
-        return Part(self.totals + other.totals, self.rows + other.rows, self.prices + other.prices)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DaskTable(PlannedTable):
     """A dask DataFrame, its schema, and the rules that wait."""
@@ -79,15 +66,14 @@ class DaskTable(PlannedTable):
             meta = frame._meta.assign(**{_PART: np.empty(0, dtype=np.int64)})
             frame = frame.map_partitions(_with_part, self.schema, n, meta=meta).shuffle(on=_PART, npartitions=n)
         answer = dask.delayed(_answer, pure=False)
-        parts = [answer(part, self.schema, self.steps, tuple(groups), tuple(bands)) for part in frame.to_delayed()]
+        found = [answer(part, self.schema, self.steps, tuple(groups), tuple(bands)) for part in frame.to_delayed()]
         both = dask.delayed(_both, pure=False)
-        while len(parts) > 1:
-            parts = [both(*parts[i:i + 2]) for i in range(0, len(parts), 2)]
-        (whole,) = dask.compute(*parts)
+        while len(found) > 1:
+            found = [both(*found[i:i + 2]) for i in range(0, len(found), 2)]
+        (whole,) = dask.compute(*found)
         if whole is None:
             raise empty()
-        header = replace(whole.totals.header, flags=alarms.flags_of_histogram(whole.prices))
-        return replace(whole.totals, header=header), whole.rows
+        return whole.finished()
 
 
 def _with_part(frame: pd.DataFrame, schema: Schema, n: int) -> pd.DataFrame:
@@ -110,18 +96,10 @@ def _hashed(labels: tuple[str, ...]) -> np.ndarray:
 
 def _answer(
     frame: pd.DataFrame, schema: Schema, steps: Sequence[Step], by: Sequence[str], bands: Sequence[float]
-) -> Part | None:
-    """The reference engine on one partition; None where it is empty."""
-    if len(frame) == 0:
-        return None
-    source = Source(from_frame(frame), ordered=False)
-    table = checks.open_table(source, schema)
-    for step in steps:
-        table = step.apply(table)
-    return Part(table.totals(by, bands), len(table), Counter(alarms.histogram(table.sold_prices())))
+) -> parts.Part | None:
+    """The answer of one partition; None where it is empty."""
+    return parts.answer(Source(from_frame(frame), ordered=False), schema, steps, by, bands) if len(frame) else None
 
 
-def _both(a: Part | None, b: Part | None = None) -> Part | None:
+def _both(a: parts.Part | None, b: parts.Part | None = None) -> parts.Part | None:
     return b if a is None else a if b is None else a + b
-
-

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+#: DuckDB's part of the memory that a scan may use.
+_SHARE = 0.8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a session may use.
@@ -25,7 +29,8 @@ class Limits:
     Attributes
     ----------
     memory : str or None
-        DuckDB's limit, such as "1GB"; what does not fit is spilled to the temp folder.
+        Such as "1GB", of the process: four fifths are DuckDB's, the rest is for Python and the answer. What does not
+        fit is spilled to the temp folder.
     disk : str or None
         Limit of the temp folder.
     progress : callable or bool or None
@@ -208,6 +213,9 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
         config |= {} if limits.disk is None else {"max_temp_directory_size": limits.disk}
         try:
             ours = duckdb.connect(":memory:", config=config)
+            if limits.memory is not None:
+                known = ours.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+                ours.execute(f"SET memory_limit = '{_SHARE * float(known.split()[0])} {known.split()[1]}'")
         except duckdb.Error as error:
             raise DataError("memory_limit= cannot be read", got=repr(limits.memory), expected='text such as "1GB"',
                             fix='memory_limit="1GB"') from error

@@ -55,7 +55,7 @@ def merged(
 
 
 def sums(
-    cell: np.ndarray, n_cells: int, price: np.ndarray, count: np.ndarray, unit: np.ndarray,
+    cell: np.ndarray, n_cells: int, price: np.ndarray, count: np.ndarray, unit: np.ndarray | None,
     first: np.ndarray | None, per_listing: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Return the columns of a `Totals` over `n_cells` cells.
@@ -64,24 +64,37 @@ def sums(
     ----------
     cell : int array of shape (n,)
         Cell of each row.
-    price, count, unit : float arrays of shape (n,)
+    price, count : float arrays of shape (n,)
+    unit : float array of shape (n,) or None
+        None where each is 1.
     first, per_listing : float arrays of shape (n,) or None
         Whether a row is the first of its listing in its cell, and the listing's money there; None where every row is
         a listing of its own.
     """
     if len(cell) >= LARGE and (kernel := compiled()) is not None:
-        one, whole = (np.empty(0), np.empty(0)) if first is None or per_listing is None else (first, per_listing)
-        table = np.zeros((n_cells, 8))  # a cell's sums share a cache line
+        nothing = np.empty(0)
+        one, whole = (nothing, nothing) if first is None or per_listing is None else (first, per_listing)
+        table = _cache_lines(n_cells)
         table[:, 6] = -np.inf
-        kernel(cell, price, count, unit, one, whole, table)
+        kernel(cell, price, count, nothing if unit is None else unit, one, whole, table)
+        if unit is None:
+            table[:, 4] = table[:, 1]
         return dict(zip(_NAMES, np.ascontiguousarray(table[:, :7].T)))
     with np.errstate(over="ignore", invalid="ignore"):  # sums that left the range of floats are refused later
+        unit = np.float64(1) if unit is None else unit
         worth = unit * price
         value = worth * count
         listed = np.ones(len(cell)) if first is None else first
         whole = value if per_listing is None else per_listing
         columns = (listed, unit * count, value, worth * worth * count, unit * unit * count, listed * whole**2, whole)
         return {name: merge_column(name, values, cell, n_cells) for name, values in zip(_NAMES, columns)}
+
+
+def _cache_lines(n: int) -> np.ndarray:
+    """Zeros of shape (n, 8), each row one cache line: two lines a row would double the misses."""
+    room = np.zeros(8 * n + 7)
+    start = -room.ctypes.data // 8 % 8
+    return room[start:start + 8 * n].reshape(n, 8)
 
 
 _NAMES = ("n_listings", "reviews", "value", "price_sq_reviews", "rate_sq_reviews", "listing_value_sq",
@@ -98,18 +111,25 @@ def compiled() -> Callable[..., Any] | None:
 
     @numba.njit(nogil=True)
     def accumulate(cell, price, count, unit, first, per_listing, table):
-        repeated = len(first) > 0
+        repeated, rates = len(first) > 0, len(unit) > 0
         for i in range(len(cell)):
             row = table[cell[i]]
-            worth = unit[i] * price[i]
-            value = worth * count[i]
+            n = count[i]
+            worth = price[i]
+            if rates:
+                u = unit[i]
+                worth *= u
+                row[4] += u * u * n
+                value = worth * n
+                n *= u
+            else:
+                value = worth * n
             listed = first[i] if repeated else 1.0
             whole = per_listing[i] if repeated else value
             row[0] += listed
-            row[1] += unit[i] * count[i]
+            row[1] += n
             row[2] += value
-            row[3] += worth * worth * count[i]
-            row[4] += unit[i] * unit[i] * count[i]
+            row[3] += worth * value
             row[5] += listed * whole * whole
             if whole > row[6]:
                 row[6] = whole

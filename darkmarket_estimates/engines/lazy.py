@@ -89,7 +89,7 @@ class LazyTable(PlannedTable):
                 found = session.keep(query.touched(session.source))
                 n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
                 touched = found if n_touched else None
-            cells = session.fetch(query.cells(session.source, touched))
+            cells = session.fetch(query.cells(session.source, touched)).combine_chunks()
             if cells.num_rows == 0 and touched is None:
                 raise empty()
             status = query.statuses(cells)
@@ -97,7 +97,8 @@ class LazyTable(PlannedTable):
             if query.refuses_repeats:
                 raise_repeated(session, query)
             kept = cells.filter(status == 0) if (status != 0).any() else cells
-            markets = () if self.schema.market is None else Source(cells).labels("market").labels
+            markets = () if self.schema.market is None else checks.check_markets(
+                Source(cells).labels("market"), self.schema.market).labels
             totals = self._totals(query, kept, markets, self._audit(query, cells, status))
             rows = int(kept.column("n").to_numpy().sum())
             prices, parts = [np.empty(0)], -(-n_touched // CHUNK)

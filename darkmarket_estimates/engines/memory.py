@@ -139,7 +139,8 @@ class MemoryTable:
         keys[VENDOR] = self.vendor
         merged_keys, cell = kernels.cells(keys)
         n_cells = len(merged_keys[VENDOR].codes)
-        merged = kernels.sums(cell, n_cells, self.price, self.count, self.unit, *self._per_listing(cell, n_cells))
+        unit = None if self.schema.days is None else self.unit
+        merged = kernels.sums(cell, n_cells, self.price, self.count, unit, *self._per_listing(cell, n_cells))
         check_finite(merged, float(self.price.max(initial=0)))
         header = Header(
             currency=self.currency, counted=self.schema.counted, window=self.schema.window,

@@ -106,15 +106,17 @@ class Query:
         rows = f"FROM ({self.rows(source)})" + self._without(touched)
         band = [f"{sql.band(self._price, self.bands)} AS band"] if self.bands else []
         keys = [*self._keys, *band]
+        # sorted by vendor, which is text: DuckDB sorts it faster than its dictionary is made here
+        order = " ORDER BY who" if self._marks_vendors else ""
         if self._whole_listings:
-            return f"SELECT {', '.join(keys)}, {_listed(self._sums)} {rows} GROUP BY ALL"
+            return f"SELECT {', '.join(keys)}, {_listed(self._sums)} {rows} GROUP BY ALL{order}"
         parts = f"SELECT {', '.join(keys)}, listing, {_listed(self._sums)} {rows} GROUP BY ALL"
         sums = {name: f"{'max' if name == 'top' else 'sum'}({name})" for name in _once(self._sums)}
         value = self.answers["value"]
         sums |= {"n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
                  "max_listing_value": f"max({value})"}
         named = [key.rpartition(" AS ")[2] for key in keys]
-        return f"SELECT {', '.join(named)}, {_listed(sums)} FROM ({parts}) GROUP BY ALL"
+        return f"SELECT {', '.join(named)}, {_listed(sums)} FROM ({parts}) GROUP BY ALL{order}"
 
     @property
     def answers(self) -> dict[str, str]:
@@ -149,14 +151,14 @@ class Query:
                 if rule.cap is not None and rule.action == "median":
                     conditions.append(f"count_if({alive} AND {price} > {sql.number(rule.cap)}) > 0")
                     alive += f" AND {price} <= {sql.number(rule.cap)}"
-                low, high = (f"{f}({price}) FILTER ({alive})" for f in ("min", "max"))
+                own = f"CASE WHEN {alive} THEN {price} END"  # cheaper than a FILTER for each of the three
                 multiples = []
                 if rule.upper_multiple is not None:
-                    multiples.append(f"{high} > {sql.number(rule.upper_multiple)} * {low}")
+                    multiples.append(f"max({own}) > {sql.number(rule.upper_multiple)} * min({own})")
                 if rule.lower_multiple is not None:
-                    multiples.append(f"{low} < {sql.number(rule.lower_multiple)} * {high}")
+                    multiples.append(f"min({own}) < {sql.number(rule.lower_multiple)} * max({own})")
                 if multiples:
-                    enough = f"count_if({alive}) >= {sql.number(rule.min_observations)}"
+                    enough = f"count({own}) >= {sql.number(rule.min_observations)}"
                     conditions.append(f"{enough} AND ({' OR '.join(multiples)})")
         either = " OR ".join(f"({c})" for c in conditions)
         return (f"SELECT h, count(*) AS n FROM ({self.rows(source)}) GROUP BY h "
@@ -195,6 +197,11 @@ class Query:
         return self.schema.listing is None or self.schema.duplicates != "keep"
 
     @property
+    def _marks_vendors(self) -> bool:
+        """Whether the column of the vendor has room for the status of rows that are not kept."""
+        return self.columns.types[self.schema.vendor] == "VARCHAR"
+
+    @property
     def _sums(self) -> dict[str, str]:
         """Every sum by name."""
         u = "u * " if self.schema.days is not None else ""
@@ -218,7 +225,7 @@ class Query:
         """
         named = ["market"] if self.schema.market is not None else []
         named += ["captures"] if self.schema.captures is not None else []
-        if self.columns.types[self.schema.vendor] == "VARCHAR":
+        if self._marks_vendors:
             who = [f"CASE WHEN status = 0 THEN vendor ELSE {sql.text(self.mark)} || status END AS who"]
         else:
             who = ["vendor AS who", "status"]

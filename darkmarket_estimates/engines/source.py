@@ -17,6 +17,10 @@ from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import MISSING, Key
 
 
+#: From so many rows on it pays to look whether text is sorted.
+_WORTH = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """An Arrow table in memory.
@@ -67,6 +71,8 @@ class Source:
     def labels(self, column: str) -> Key:
         """A column as codes by sorted text; null and NaN are "(missing)", 2014.0 is "2014"."""
         values = _plain(self.table.column(column))
+        if (sorted_text := _sorted_key(values)) is not None:
+            return sorted_text
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         try:
@@ -174,8 +180,8 @@ def from_frame(frame: Any) -> pa.Table:
         lazy = hasattr(frame, "collect") or hasattr(frame, "compute") or hasattr(frame, "execute")
         raise NotSupportedError(
             "this kind of table is not known", got=f"{type(frame).__module__}.{type(frame).__qualname__}",
-            expected="a pandas, polars or dask DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, a path, "
-                     "or a mapping of arrays",
+            expected="a pandas, polars, dask or Spark DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, "
+                     "a path, or a mapping of arrays",
             fix="collect the lazy frame first, or write it to Parquet and pass the path" if lazy else None,
         ) from None
     arrays = {}
@@ -200,6 +206,22 @@ def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
     labels = sorted(set(texts))
     index = {text: code for code, text in enumerate(labels)}
     return labels, np.array([index[t] for t in texts], dtype=np.int64)
+
+
+def _sorted_key(values: pa.ChunkedArray) -> Key | None:
+    """Codes of text that is sorted as it stands, which needs no dictionary; None where it is not."""
+    if not _is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
+        return None
+    text = values.chunk(0)
+    first, second = text[:-1], text[1:]
+    if not pc.all(pc.less_equal(first, second)).as_py():
+        return None
+    starts = np.concatenate([[True], np.asarray(pc.not_equal(first, second))])
+    labels = text.filter(pa.array(starts)).to_pylist()
+    at = bisect.bisect_left(labels, MISSING)
+    if at < len(labels) and labels[at] == MISSING:
+        return None  # refused below
+    return Key(np.cumsum(starts) - 1, tuple(labels))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

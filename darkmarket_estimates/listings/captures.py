@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,12 +29,15 @@ class Captures:
         Instants of the scrapes, those that brought home nothing included.
     labels : tuple of str
         Names of the listings.
+    read : array of shape (t,)
+        When the pages of each scrape were read, on average.
     """
 
     listing: np.ndarray
     scrape: np.ndarray
     times: np.ndarray
     labels: tuple[str, ...]
+    read: np.ndarray
 
     @property
     def occasions(self) -> int:
@@ -49,6 +54,17 @@ class Captures:
         start = np.flatnonzero(np.diff(self.listing, prepend=-1))
         return self.scrape[start], self.scrape[np.append(start[1:], len(self.listing)) - 1]
 
+    def since(self, start: np.datetime64) -> Captures:
+        """Only the scrapes from an instant on, and the listings seen in them."""
+        first = int(np.searchsorted(self.times, start))
+        if first == len(self.times):
+            raise NotIdentifiedError("no scrape lies after the window", got=f"{self.times[-1]} as the last",
+                                     expected=f"a scrape at {start} or later", fix="end the window earlier")
+        rows = self.scrape >= first
+        listings, codes = np.unique(self.listing[rows], return_inverse=True)
+        return Captures(codes, self.scrape[rows] - first, self.times[first:], tuple(self.labels[i] for i in listings.tolist()),
+                        self.read[first:])
+
     def keys(self) -> tuple[str, ...]:
         """Label of each listing's captures: "1@3" seen once, in scrape 3 (counted from 1); "2", "3", ..."""
         k, (first, _) = self.number, self.ends()
@@ -62,6 +78,15 @@ class Captures:
         seen = np.zeros((len(self.labels), self.occasions), dtype=bool)
         seen[self.listing, self.scrape] = True
         return pd.DataFrame(seen, index=pd.Index(self.labels, name="listing"), columns=self.times)
+
+    def last_complete(self) -> int:
+        """The last scrape that is not partial: a listing seen in it, or later, is live now."""
+        flags = self.table()["flag"].to_numpy()
+        good = np.flatnonzero((flags != "partial") & (flags != "empty"))
+        if not len(good):
+            raise DataError("no scrape is complete: which listings are live now is not known", got=f"{len(flags)} scrapes",
+                            fix='use scope="ever in the window"')
+        return int(good[-1])
 
     def table(self) -> pd.DataFrame:
         """A row a scrape; see `DatedListings.scrapes`."""

@@ -3,103 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from darkmarket_estimates.assumptions.coverage import Huggins
-from darkmarket_estimates.audit import Entry
+from darkmarket_estimates.coverage.abundance import Abundance
 from darkmarket_estimates.engines.memory import MemoryTable
-from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
+from darkmarket_estimates.errors import AssumptionError, NotIdentifiedError
+from darkmarket_estimates.listings import sharing
+from darkmarket_estimates.listings.captured import one_model
 from darkmarket_estimates.listings.captures import Captures
+from darkmarket_estimates.listings.dating import INSIDE, NO_START_LATER, OUTSIDE, PARTS, Dates
 from darkmarket_estimates.listings.detection import with_detection
+from darkmarket_estimates.listings.instants import as_window
 from darkmarket_estimates.listings.table import Listings
 from darkmarket_estimates.totals import BAND, CAPTURES, VENDOR, Totals
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What is known of when a row's count happened.
-INSIDE, EDGE, NO_START, NO_START_LATER, OUTSIDE = range(5)
-#: Names of these, in the order in which they are shown.
-PARTS = ("inside the window", "across its edge", "no start", "no start, first seen after the window", "outside")
-UNKNOWN_START = ("exclude", "window")
-SCOPES = ("ever in the window", "live now")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dates:
-    """What the dates of the counts do to the rows of the table; arrays have one entry a row of the source.
-
-    Attributes
-    ----------
-    full, used : float array
-        The count as it was read, and the part that is taken to lie in the window.
-    kind : int array
-        INSIDE, EDGE, NO_START, NO_START_LATER or OUTSIDE.
-    capped : bool array
-        The page showed as many reviews as it can.
-    unknown_start : {"exclude", "window"}
-    priced : str
-        Which price the counts got, in words.
-    notes : tuple of Entry
-        What was done before there was a table: repeated pages, counters that fell, ...
-    one_capture : str
-        "holds", or why one capture does not reveal all of a listing's value.
-    """
-
-    full: np.ndarray
-    used: np.ndarray
-    kind: np.ndarray
-    capped: np.ndarray
-    unknown_start: str
-    priced: str
-    notes: tuple[Entry, ...]
-    one_capture: str
-
-    def entries(self, table: MemoryTable) -> list[Entry]:
-        """Audit lines of what lies outside, across or before: money read, and money that stays."""
-        done = ": excluded" if self.unknown_start == "exclude" else ": put into the window since its start"
-        words = {
-            NO_START: f"first sight of a listing, no start{done}",
-            NO_START_LATER: f"first sight of a listing after the window, no start{done}",
-            EDGE: "steps across the window's edge: shared by time",
-            OUTSIDE: "outside the window",
-        }
-        everything = np.ones(len(self.full), dtype=bool)
-        found = [table.entry(self.priced, everything, float(table.value.sum()))]
-        for kind, rule in words.items():
-            rows = (self.kind == kind) & (self.full > 0)
-            if rows.any():
-                found.append(replace(table.entry(rule, rows), value_after=float((table.value * self._part())[rows].sum())))
-        rows = self.capped & (self.used > 0)
-        if rows.any():
-            value = float((table.value * self._part())[rows].sum())
-            found.append(Entry(rule="page cap reached: there may be more", rows=int(rows.sum()), value=value,
-                               count=float(self.used[rows].sum()), value_after=value, currency=table.currency))
-        return found
-
-    def _part(self) -> np.ndarray:
-        return np.divide(self.used, self.full, out=np.zeros(len(self.full)), where=self.full > 0)
-
 
 class DatedListings(Listings):
     """`Listings` made by `Listings.from_scrapes` or `Listings.from_reviews`: rules and totals are those of `Listings`.
 
-    Beyond them: `scrapes`, `histories` and `dates`.
+    Beyond them: `scrapes`, `histories` and `dates`; `pages_opened` and `life_table` for ``turnover(coverage=...)``.
     """
 
-    __slots__ = ("_captured", "_captures", "_dates")
+    __slots__ = ("_captured", "_captures", "_counted", "_dates")
     _dates: Dates
-    _captures: Captures | None
+    _captures: Captures | None  # all of them
+    _counted: Captures | None  # those that totals are keyed by
     _captured: str
 
     def _with(self, table: Any) -> DatedListings:
         new = object.__new__(DatedListings)
         new._set(table)
-        for name in ("_dates", "_captures", "_captured"):
+        for name in ("_dates", "_captures", "_counted", "_captured"):
             object.__setattr__(new, name, getattr(self, name))
         return new
 
@@ -175,25 +117,78 @@ class DatedListings(Listings):
             ``turnover(totals, coverage=...)``.
         """
         names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-        if any(not isinstance(spec, Huggins) for spec in assumptions) or len(assumptions) > 1:
-            raise AssumptionError("assumptions= takes one Huggins(...)", got=repr(assumptions),
-                                  fix="every other assumption goes into turnover()")
-        if self._captures is None:
-            if assumptions:
+        model = one_model(assumptions)
+        if self._counted is None:
+            if model is not None:
                 self._seen()
             return self._dated(super().totals(names, bands=bands))
         totals = super().totals((*names, self._captured), bands=bands)
-        listing = self._table.listing  # type: ignore[attr-defined]
-        k = self._captures.number[_same(listing.labels, self._captures.labels)][listing.codes]
+        k = self._counted.number[self._rows_among(self._counted)]
         totals = with_detection(totals, self._table, (*names, self._captured), tuple(map(float, bands)), k,  # type: ignore[arg-type]
-                                self._captures.occasions, assumptions[0] if assumptions else None)
+                                self._counted.occasions, model)
         keys = {name: totals.keys[name] for name in names}
         if BAND in totals.keys:
             keys[BAND] = totals.keys[BAND]
         keys |= {CAPTURES: totals.keys[self._captured], VENDOR: totals.keys[VENDOR]}
-        header = replace(totals.header, by=names, occasions=self._captures.occasions,
-                         scrapes=tuple(map(str, self._captures.times)))
+        header = replace(totals.header, by=names, occasions=self._counted.occasions,
+                         scrapes=tuple(map(str, self._counted.times)))
         return self._dated(Totals(header, keys, totals.columns, totals.audit))
+
+    def pages_opened(self, opened: Any, *, confidence_level: float = 0.95) -> Abundance:
+        """Share of turnover on pages that some crawl opened: ``turnover(coverage=listings.pages_opened(f).law())``.
+
+        Parameters
+        ----------
+        opened : array of shape (scrapes,)
+            Pages that each scrape read over pages that were live, from its log.
+        confidence_level : float
+
+        Returns
+        -------
+        Abundance
+            See `darkmarket_estimates.coverage.pages_opened`. With ``scope="live now"`` only the last complete scrape, and
+            later ones, count.
+
+        Raises
+        ------
+        NotIdentifiedError
+            The window ends after the first scrape, or the page cap was reached: one capture does not reveal all.
+        """
+        self._seen()
+        assert self._counted is not None
+        rows = self._rows_among(self._counted)
+        return sharing.pages_opened(self._table, self._counted, self._dates, rows, opened, confidence_level)  # type: ignore[arg-type]
+
+    def life_table(self, *, opened: Any = None, confidence_level: float = 0.95) -> Abundance:
+        """Share of turnover that was seen while listings died: ``turnover(coverage=listings.life_table(opened=f).law())``.
+
+        Parameters
+        ----------
+        opened : array of shape (scrapes,), optional
+            Pages that each scrape read over pages that were live, from its log; fitted to recaptures otherwise.
+        confidence_level : float
+
+        Returns
+        -------
+        Abundance
+            See `darkmarket_estimates.coverage.life_table`: captures are counted over the time that a listing was alive.
+
+        Raises
+        ------
+        NotIdentifiedError
+            Reviews without exact dates, or too few scrapes with recaptures.
+        """
+        captures = self._seen()
+        if captures is not self._counted:
+            raise AssumptionError("captures after the window leave out what had died by then",
+                                  fix='count_captures="all"')
+        rows = self._rows_among(captures)
+        return sharing.life_table(self._table, captures, self._dates, rows, opened, confidence_level)  # type: ignore[arg-type]
+
+    def _rows_among(self, captures: Captures) -> np.ndarray:
+        """Position of each row's listing among the captured ones."""
+        listing = self._table.listing  # type: ignore[attr-defined]
+        return positions(listing.labels, captures.labels)[listing.codes]
 
     def _dated(self, totals: Totals) -> Totals:
         frame = self.dates().set_index("part")
@@ -216,17 +211,8 @@ class DatedListings(Listings):
         return Totals(header, totals.keys, totals.columns, totals.audit)
 
 
-def _same(labels: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
-    """Position among the captured listings of each label of the table."""
-    if labels == known:
-        return np.arange(len(known))
-    position = {label: i for i, label in enumerate(known)}
-    return np.array([position[label] for label in labels], dtype=np.int64)
-
-
 def build(
-    table: pa.Table, dates: Dates, captures: Captures | None, listing_of: np.ndarray, *, live_now: bool = False,
-    **roles: Any,
+    table: pa.Table, dates: Dates, captures: Captures | None, listing_of: np.ndarray, count_captures: str, **roles: Any
 ) -> DatedListings:
     """Open a table of rows = listing x price with counts as `Listings`, then let the dates act on its counts.
 
@@ -236,18 +222,22 @@ def build(
         The user's columns, one row a step or review.
     listing_of : int array of shape (rows,)
         Code of each row's listing in `captures`.
-    live_now : bool
-        Keep only listings that the last complete scrape saw.
+    count_captures : {"all", "after the window"}
     **roles
         Of `Listings`, without the count.
     """
     count, captured = _free(table, "dated_count"), _free(table, "dated_captures")
     table = table.append_column(count, pa.array(dates.full))
-    if captures is not None:
-        keys = pa.array(captures.keys(), pa.string())
-        table = table.append_column(captured, keys.take(pa.array(listing_of)))
-    counted = roles.pop("counted")
-    roles[counted] = count
+    counted, at = captures, listing_of
+    if captures is None and count_captures != "all":
+        raise NotIdentifiedError("captures are known from scrapes", fix="pass listings_frame=")
+    if captures is not None and count_captures != "all":
+        counted = captures.since(as_window(roles["window"])[1])
+        at = positions(captures.labels, counted.labels)[listing_of]
+    if counted is not None:
+        keys = pa.array(counted.keys(), pa.string())
+        table = table.append_column(captured, keys.take(pa.array(np.maximum(at, 0))))
+    roles[roles.pop("counted")] = count
     plain = Listings(table, duplicates="keep", engine="memory", **roles)
     opened = plain._table
     assert isinstance(opened, MemoryTable)
@@ -255,25 +245,26 @@ def build(
     for entry in (*dates.notes, *dates.entries(opened)):
         audit = audit.add(replace(entry, currency=opened.currency))
     opened = replace(opened, count=dates.used, audit=audit)
-    if live_now:
+    if dates.live_now:
         if captures is None:
             raise NotIdentifiedError("which listings are live now is known from scrapes", fix="pass listings_frame=")
-        opened = opened.keep(_live(captures)[listing_of], "not live now: not seen in the last complete scrape")
+        live = captures.ends()[1] >= captures.last_complete()
+        opened = opened.keep(live[listing_of], "not live now: not seen in the last complete scrape")
+    if counted is not captures:
+        opened = opened.keep(at[opened.rows] >= 0, "not seen after the window: left to the unseen")
     new = object.__new__(DatedListings)
     new._set(opened)
-    for name, value in (("_dates", dates), ("_captures", captures), ("_captured", captured)):
+    for name, value in (("_dates", dates), ("_captures", captures), ("_counted", counted), ("_captured", captured)):
         object.__setattr__(new, name, value)
     return new
 
 
-def _live(captures: Captures) -> np.ndarray:
-    """Whether the last scrape that is not partial, or a later one, saw each listing."""
-    flags = captures.table()["flag"].to_numpy()
-    good = np.flatnonzero((flags != "partial") & (flags != "empty"))
-    if not len(good):
-        raise DataError("no scrape is complete: which listings are live now is not known", got=f"{len(flags)} scrapes",
-                        fix='use scope="ever in the window"')
-    return captures.ends()[1] >= good[-1]
+def positions(labels: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:
+    """Position among the known labels of each label; -1 where it is none of them."""
+    if labels == known:
+        return np.arange(len(known))
+    position = {label: i for i, label in enumerate(known)}
+    return np.array([position.get(label, -1) for label in labels], dtype=np.int64)
 
 
 def _free(table: pa.Table, name: str) -> str:

@@ -15,6 +15,7 @@ from darkmarket_estimates.engines.checks import within as within_market
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
 from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.listings.captures import Captures
 from darkmarket_estimates.listings.instants import instants, required
 from darkmarket_estimates.totals import MISSING, Key
 
@@ -49,6 +50,13 @@ class Pages:
     labels: tuple[str, ...]
     scrapes: np.ndarray
     notes: tuple[Entry, ...]
+
+    def captures(self) -> Captures:
+        """Which listing was seen when."""
+        number = np.bincount(self.scrape, minlength=len(self.scrapes))
+        late = np.bincount(self.scrape, (self.time - self.scrapes[self.scrape]) / np.timedelta64(1, "us"), len(self.scrapes))
+        read = self.scrapes + np.rint(late / np.maximum(number, 1)).astype("timedelta64[us]")
+        return Captures(self.listing, self.scrape, self.scrapes, self.labels, read)
 
     def medians(self) -> np.ndarray:
         """Median price of each listing over its pages."""

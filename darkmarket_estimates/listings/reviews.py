@@ -13,8 +13,9 @@ from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
-from darkmarket_estimates.listings.captures import Captures
-from darkmarket_estimates.listings.dated import (
+from darkmarket_estimates.listings.dated import DatedListings, build
+from darkmarket_estimates.listings.dating import (
+    COUNT_CAPTURES,
     EDGE,
     INSIDE,
     NO_START,
@@ -22,9 +23,7 @@ from darkmarket_estimates.listings.dated import (
     OUTSIDE,
     SCOPES,
     UNKNOWN_START,
-    DatedListings,
     Dates,
-    build,
 )
 from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, instants, required, within
 from darkmarket_estimates.listings.pages import Pages, arrow, identities, numbers, read_pages
@@ -56,8 +55,8 @@ def from_reviews(
     reviews: Any, listings_frame: Any = None, *, listing: str, vendor: str, price: str, date: str | None = None,
     interval: tuple[str, str] | None = None, scrape: str | None = None, review: str | None = None,
     price_at: str | None = None, page_cap: int | None = None, window: tuple[Any, Any] | None = None,
-    unknown_start: str = "exclude", scrapes: Any = None, scope: str = "ever in the window", market: str | None = None,
-    currency: str, vendor_scope: str = "market",
+    unknown_start: str = "exclude", seen: str | None = None, scrapes: Any = None, scope: str = "ever in the window",
+    count_captures: str = "all", market: str | None = None, currency: str, vendor_scope: str = "market",
 ) -> DatedListings:
     """Listings from reviews: what `Listings.from_reviews` calls.
 
@@ -76,12 +75,14 @@ def from_reviews(
         neither: sightings are dated by the captures of their listing.
     scrape, review : str, optional
         Columns: instant of the scrape (of both tables), id of the review.
+    seen : str, optional
+        Column of `listings_frame`: the instant at which the page itself was read, where a scrape takes long.
     price_at : {"amount", "nearest", "previous", "median"}
         The reviews' own column `price`; or the listing's page nearest to the review in time (for an interval: nearest to
         its first sighting), the page before it, or the listing's median. "nearest" with pages, else "amount".
     page_cap : int, optional
         Most reviews that a page shows; needs sightings.
-    window, unknown_start, scrapes, scope, market, currency, vendor_scope
+    window, unknown_start, scrapes, scope, count_captures, market, currency, vendor_scope
         As for `from_scrapes`.
 
     Returns
@@ -107,6 +108,7 @@ def from_reviews(
     """
     choice(unknown_start, "unknown_start", UNKNOWN_START)
     choice(scope, "scope", SCOPES)
+    choice(count_captures, "count_captures", COUNT_CAPTURES)
     if date is not None and interval is not None:
         raise DataError("reviews are dated twice", expected='date="..." or interval=("after", "by")', got="both")
     price_at = price_at or ("amount" if listings_frame is None else "nearest")
@@ -119,7 +121,7 @@ def from_reviews(
     if listings_frame is not None:
         if scrape is None:
             raise DataError("a table of pages needs its scrapes", expected="scrape= (a column)", got="None")
-        pages = _pages(listings_frame, listing, scrape, price, vendor, market, scrapes, price_at)
+        pages = _pages(listings_frame, listing, scrape, price, vendor, market, seen, scrapes, price_at)
     elif price_at in ("nearest", "previous"):
         raise NotIdentifiedError(f"the {price_at} price needs the pages of the listing", expected="listings_frame=",
                                  got="None", fix='price_at="amount" uses the reviews\' own price, "median" its median')
@@ -144,22 +146,25 @@ def from_reviews(
         table = table.set_column(table.column_names.index(price), price, pa.array(worth))
     else:
         table = table.append_column(price, pa.array(worth))
-    captures = None if pages is None else Captures(pages.listing, pages.scrape, pages.scrapes, pages.labels)
+    captures = None if pages is None else pages.captures()
     notes = (*(() if pages is None else pages.notes), *found.notes)
     dates = Dates(full=np.ones(len(worth)), used=used, kind=kind, capped=found.capped & (kind != OUTSIDE), notes=notes,
-                  unknown_start=unknown_start, priced=PRICES[price_at], one_capture=_one_capture(pages, as_window(span), found))
-    return build(table, dates, captures, found.listing, live_now=scope == "live now", counted="reviews", price=price,
+                  unknown_start=unknown_start, priced=PRICES[price_at],
+                  one_capture=_one_capture(pages, as_window(span), found, count_captures),
+                  when=found.by if found.exact else None, live_now=scope == "live now")
+    return build(table, dates, captures, found.listing, count_captures, counted="reviews", price=price,
                  vendor=vendor, listing=listing, market=market, date=date or (interval[1] if interval else scrape),
                  currency=currency, window=span, vendor_scope=vendor_scope)
 
 
 def _pages(
-    frame: Any, listing: str, scrape: str, price: str, vendor: str, market: str | None, scrapes: Any, price_at: str
+    frame: Any, listing: str, scrape: str, price: str, vendor: str, market: str | None, seen: str | None, scrapes: Any,
+    price_at: str,
 ) -> Pages:
     table = arrow(frame)
     if price_at == "amount" and price not in table.column_names:  # the reviews bring their own
         table = table.append_column(price, pa.array(np.zeros(table.num_rows)))
-    return read_pages(table, listing=listing, scrape=scrape, price=price, vendor=vendor, count=None, seen=None,
+    return read_pages(table, listing=listing, scrape=scrape, price=price, vendor=vendor, count=None, seen=seen,
                       scrapes=scrapes, market=market)
 
 
@@ -286,11 +291,13 @@ def _prices(found: _Reviews, pages: Pages, price_at: str) -> np.ndarray:
     return pages.price[np.where(closer, later, before)]
 
 
-def _one_capture(pages: Pages | None, window: Window, found: _Reviews) -> str:
+def _one_capture(pages: Pages | None, window: Window, found: _Reviews, count_captures: str) -> str:
     if pages is None:
         return "not checked"
     if found.full_pages:
         return f"the page cap was reached on {found.full_pages:,} pages"
+    if count_captures == "after the window":
+        return "holds"
     if not found.exact:
         return "reviews are dated by the captures around them: one capture dates none"
     if window[1] > pages.scrapes[0]:

@@ -11,8 +11,9 @@ import pyarrow as pa
 from darkmarket_estimates._checks import choice, integer, strings
 from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
-from darkmarket_estimates.listings.captures import Captures
-from darkmarket_estimates.listings.dated import (
+from darkmarket_estimates.listings.dated import DatedListings, build
+from darkmarket_estimates.listings.dating import (
+    COUNT_CAPTURES,
     EDGE,
     INSIDE,
     NO_START,
@@ -20,9 +21,7 @@ from darkmarket_estimates.listings.dated import (
     OUTSIDE,
     SCOPES,
     UNKNOWN_START,
-    DatedListings,
     Dates,
-    build,
 )
 from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, within
 from darkmarket_estimates.listings.pages import Pages, changes, read_pages
@@ -38,7 +37,7 @@ def from_scrapes(
     sold: str | None = None, counter: str = "cumulative", page_cap: int | None = None,
     window: tuple[Any, Any] | None = None, unknown_start: str = "exclude", price_at: str = "nearest",
     seen: str | None = None, scrapes: Iterable[Any] | None = None, scope: str = "ever in the window",
-    market: str | None = None, currency: str, vendor_scope: str = "market",
+    count_captures: str = "all", market: str | None = None, currency: str, vendor_scope: str = "market",
 ) -> DatedListings:
     """Listings from repeated scrapes of one market or several: what `Listings.from_scrapes` calls.
 
@@ -71,6 +70,11 @@ def from_scrapes(
         All scrapes, where some brought home nothing.
     scope : {"ever in the window", "live now"}
         All listings, or only those that the last complete scrape (or a later one) saw.
+    count_captures : {"all", "after the window"}
+        What `ValueChao` and `Huggins` count. Every scrape; or only those at or after the window's end, for the listings seen
+        in one of them: each then reveals all that is known of the window, which differences between scrapes do not
+        otherwise allow. What is bounded is the turnover, in the window, of listings seen before its end; money of listings
+        not seen after it is left to the unseen, with an audit line.
     market, currency, vendor_scope
         As for `Listings`.
 
@@ -107,6 +111,7 @@ def from_scrapes(
     choice(unknown_start, "unknown_start", UNKNOWN_START)
     choice(price_at, "price_at", tuple(PRICES))
     choice(scope, "scope", SCOPES)
+    choice(count_captures, "count_captures", COUNT_CAPTURES)
     strings((listing, scrape, price, vendor), "the columns")
     if page_cap is not None:
         integer(page_cap, "page_cap", low=1)
@@ -134,14 +139,16 @@ def from_scrapes(
         used = np.where(kind == INSIDE, full, 0.0)
     worth = _prices(pages, price_at)
     capped = np.zeros(len(full), dtype=bool) if page_cap is None else pages.count >= page_cap
-    captures = Captures(pages.listing, pages.scrape, pages.scrapes, pages.labels)
+    captures = pages.captures()
     money = full * worth
     notes = (*pages.notes, *_resets(resets, full, money), *changes(pages, {listing, scrape, seen or scrape}, full, money))
+    one_capture = _one_capture(pages, limits, counter, unknown_start, capped, count_captures)
     dates = Dates(full=full, used=used, kind=kind, capped=capped & (kind != OUTSIDE), unknown_start=unknown_start,
-                  priced=PRICES[price_at], notes=notes, one_capture=_one_capture(pages, limits, counter, unknown_start, capped))
+                  live_now=scope == "live now",
+                  priced=PRICES[price_at], notes=notes, one_capture=one_capture)
     at = pages.table.column_names.index(price)
     table = pages.table.set_column(at, price, pa.array(worth))
-    return build(table, dates, captures, pages.listing, live_now=scope == "live now", counted=counted, price=price,
+    return build(table, dates, captures, pages.listing, count_captures, counted=counted, price=price,
                  vendor=vendor, listing=listing, market=market, date=seen or scrape, currency=currency, window=span,
                  vendor_scope=vendor_scope)
 
@@ -181,11 +188,15 @@ def _resets(resets: np.ndarray, count: np.ndarray, money: np.ndarray) -> list[En
                   value=value, value_after=value, currency="")]
 
 
-def _one_capture(pages: Pages, window: Window, counter: str, unknown_start: str, capped: np.ndarray) -> str:
+def _one_capture(
+    pages: Pages, window: Window, counter: str, unknown_start: str, capped: np.ndarray, count_captures: str
+) -> str:
     if capped.any():
         return f"the page cap was reached on {int(capped.sum()):,} pages"
     if counter == "window":
         return "a count of the last days shows what happened before that capture only"
+    if count_captures == "after the window":
+        return "holds"
     if unknown_start == "exclude":
         return "the value of a listing is a difference between its captures: one capture shows none"
     if window[1] > pages.scrapes[0]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkmarket_estimates._checks import choice, float_array, integer, is_number
-from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice
+from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice, Huggins
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.engines.choose import locate
 from darkmarket_estimates.engines.protocol import ListingTable
 from darkmarket_estimates.engines.schema import DUPLICATES, Schema
 from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.listings.captured import captured_totals, one_model
 from darkmarket_estimates.listings.rates import daily_rates
 from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.totals.header import check_window
@@ -33,9 +34,9 @@ class Listings:
     Parameters
     ----------
     frame : DataFrame, LazyFrame, Table, relation, path or mapping of arrays
-        pandas, polars, dask or pyarrow; a DuckDB relation; the path of a CSV or Parquet file, a glob, a partitioned
-        folder, or a DuckDB or SQLite file. Files below 64 MB are read into memory; what is larger or lazy stays where
-        it is, and its rows are checked when the first number is asked for.
+        pandas, polars, dask, Spark or pyarrow; a DuckDB relation; the path of a CSV or Parquet file, a glob, a
+        partitioned folder, or a DuckDB or SQLite file. Files below 64 MB are read into memory; what is larger or lazy
+        stays where it is, and its rows are checked when the first number is asked for.
     price : str
         Column of the price of one order, in `currency`. 0 is legal.
     reviews : str or 1
@@ -54,6 +55,9 @@ class Listings:
         Column of the day of sale, for exchange rates by day.
     captures : str, optional
         Column of the number of scrapes that saw the listing, out of `occasions`.
+    first_scrape : str, optional
+        Column of the scrape, numbered from 1, that saw it first (read where captures = 1): what `ValueChao` needs where
+        scrapes differ.
     currency : str
         Code of the currency of `price`, or the column that holds it.
     window : (start, end), optional
@@ -85,8 +89,9 @@ class Listings:
     480.0
     """
 
-    __slots__ = ("_table",)
+    __slots__ = ("_first", "_table")
     _table: ListingTable
+    _first: str | None
 
     def __init__(
         self,
@@ -102,6 +107,7 @@ class Listings:
         date: str | None = None,
         captures: str | None = None,
         occasions: int | None = None,
+        first_scrape: str | None = None,
         currency: str,
         window: tuple[Any, Any] | None = None,
         duplicates: str | None = None,
@@ -119,6 +125,8 @@ class Listings:
             raise DataError("reviews= is a column, or 1 where every row is one review", got=repr(reviews))
         if captures is not None:
             occasions = integer(occasions, "occasions", low=1)
+        elif first_scrape is not None:
+            raise DataError("first_scrape= goes with captures=", got=repr(first_scrape), expected='captures="...", occasions=t')
         policy = duplicates or ("keep" if one_each else "error")
         choice(policy, "duplicates", DUPLICATES)
         choice(vendor_scope, "vendor_scope", ("market", "all markets"))
@@ -132,7 +140,7 @@ class Listings:
             currency_column=currency if in_table else None, window=check_window(window), duplicates=policy,
             vendor_scope=vendor_scope,
         )
-        self._set(opener.open(schema))
+        self._set(opener.open(schema), first_scrape)
 
     @classmethod
     def from_scrapes(cls, frame: Any, **options: Any) -> DatedListings:
@@ -198,12 +206,13 @@ class Listings:
 
         return from_reviews(reviews, listings_frame, **options)
 
-    def _set(self, table: ListingTable) -> None:
+    def _set(self, table: ListingTable, first: str | None = None) -> None:
         object.__setattr__(self, "_table", table)
+        object.__setattr__(self, "_first", first)
 
     def _with(self, table: ListingTable) -> Listings:
         new = object.__new__(Listings)
-        new._set(table)
+        new._set(table, self._first)
         return new
 
     def __reduce__(self) -> tuple[Callable[..., Listings], tuple[type[Listings], dict[str, Any]]]:
@@ -284,8 +293,10 @@ class Listings:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def totals(self, by: str | Iterable[str] | None = None, *, bands: Sequence[float] = ()) -> Totals:
-        """Sum by group and vendor.
+    def totals(
+        self, by: str | Iterable[str] | None = None, *, bands: Sequence[float] = (), assumptions: Sequence[Huggins] = ()
+    ) -> Totals:
+        """Sum by group and vendor, and by captures where the table has them.
 
         Parameters
         ----------
@@ -293,6 +304,9 @@ class Listings:
             Group columns of the table. A missing label is its own group, "(missing)".
         bands : sequence of float
             Edges of price bands, in the present currency: adds the key "price_band".
+        assumptions : sequence of Huggins
+            A detection model needs the listings themselves: it is fitted here, on all of them, and applied in
+            ``turnover(totals, coverage=...)``. Needs `captures` and a table in memory.
 
         Returns
         -------
@@ -302,7 +316,7 @@ class Listings:
         if (np.diff(edges) <= 0).any():
             raise DataError("the edges of the price bands do not rise", got=repr(list(bands)))
         names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-        return self._table.totals(names, tuple(edges.tolist()))
+        return captured_totals(self._table, self._first, names, tuple(edges.tolist()), one_model(assumptions))
 
     @property
     def audit(self) -> Audit:

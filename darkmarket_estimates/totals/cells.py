@@ -91,6 +91,11 @@ def collect(
         for key in keys.values():
             packed = np.unique(packed, return_inverse=True)[1] * np.int64(max(len(key.labels), 1)) + key.codes
     cells, cell = _ranks(packed, size)
+    if cells == n:  # each row is a cell of its own: they are only put in order
+        order = np.empty(n, dtype=np.int64)
+        order[cell] = np.arange(n)
+        return ({name: Key(key.codes[order], key.labels) for name, key in keys.items()},
+                {name: values[order] for name, values in columns.items()})
     first = np.empty(cells, dtype=np.int64)
     first[cell[::-1]] = np.arange(n - 1, -1, -1)
     merged = {name: merge_column(name, values, cell, cells) for name, values in columns.items()}

@@ -82,6 +82,8 @@ class Header:
         Whether one capture of a listing reveals all of its value: "holds", "not checked", or why it does not.
     detection : Detection or None
         The detection model behind the columns ``ht_value``, ``ht_missing`` and ``ht_gradient_*``.
+    n_windows : int
+        Windows that were joined by `Totals.then`; a listing counts once in each of them.
     """
 
     currency: str
@@ -99,9 +101,13 @@ class Header:
     scrapes: tuple[str, ...] = ()
     one_capture: str = "not checked"
     detection: Detection | None = None
+    n_windows: int = 1
 
     def __post_init__(self) -> None:
         choice(self.counted, "counted", ("reviews", "sold"))
+        if not (isinstance(self.currency, str) and self.currency.isprintable()):
+            raise DataError("the currency is no text that can be shown", got=repr(self.currency), expected='such as "USD"',
+                            fix="mend the column of the currency")
         object.__setattr__(self, "window", check_window(self.window))
 
     @property

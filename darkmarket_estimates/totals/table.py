@@ -173,7 +173,8 @@ class Totals:
         window = f", {h.window[0]} to {h.window[1]}" if h.window else ""
         return (f"Totals({h.currency} {self.sum('value'):,.0f}{' a day' if h.per_day else ''} from "
                 f"{self.sum('reviews'):,.10g} {h.counted} of {self.n_vendors:,} vendors"
-                f"{', by ' + ', '.join(self.by) if self.by else ''}{window})")
+                f"{', by ' + ', '.join(self.by) if self.by else ''}{window}"
+                f"{f', joined from {h.n_windows} windows' if h.n_windows > 1 else ''})")
 
     # -- merging ----------------------------------------------------------------------------------------------------
 
@@ -189,9 +190,53 @@ class Totals:
         """
         if not isinstance(other, Totals):
             return NotImplemented
+        return self._joined(other)
+
+    def then(self, later: Totals) -> Totals:
+        """Join the totals of the window that follows: yesterday's with today's.
+
+        Money, reviews and vendors come out as from one scan of both windows. A listing that stands in both counts once
+        in each (``n_listings``, ``listing_value_sq``, ``max_listing_value``): ``header.n_windows`` says how many there
+        are, and what needs each listing once (captures, a detection model) is refused.
+
+        Parameters
+        ----------
+        later : Totals
+            Of the window that starts where this one ends, treated alike.
+
+        Raises
+        ------
+        DataError
+            A gap, an overlap, no window, rates a day, captures; a field of the header differs.
+
+        Examples
+        --------
+        >>> def day(date, after, value):
+        ...     return Totals.from_cells(vendor=["ann"], value=[value], reviews=[2], currency="USD", window=(date, after))
+        >>> both = day("2016-01-01", "2016-01-02", 30.0).then(day("2016-01-02", "2016-01-03", 50.0))
+        >>> both
+        Totals(USD 80 from 4 reviews of 1 vendors, 2016-01-01 to 2016-01-03, joined from 2 windows)
+        """
+        ours, theirs = self.header.window, later.header.window
+        if ours is None or theirs is None or ours[1] != theirs[0]:
+            raise DataError("these windows do not follow each other", where="header field 'window'",
+                            expected=f"a window from {ours[1]} on" if ours else "two windows that are known",
+                            got=f"{theirs[0]} to {theirs[1]}" if theirs else "None",
+                            fix='Listings(..., window=("2016-01-01", "2016-01-02")) for each part')
+        if self.header.per_day or later.header.per_day:
+            raise DataError("rates a day do not add up over days", where="header field 'per_day'", expected="counts",
+                            got="counts divided by days=", fix="leave days= out, or add parts of one window with +")
+        if CAPTURES in self.keys or self.header.detection is not None:
+            raise DataError("how often a listing was seen does not add up over windows", where="captures",
+                            fix="take one totals of both windows from the table of listings")
+        both = {"window": (ours[0], theirs[1]), "n_windows": self.header.n_windows + later.header.n_windows}
+        return self._joined(later, **both)
+
+    def _joined(self, other: Totals, **header: Any) -> Totals:
+        """The cells of both; `header` holds the fields that may differ."""
         for f in fields(Header):
             ours, theirs = getattr(self.header, f.name), getattr(other.header, f.name)
-            if f.name not in ("markets", "flags") and ours != theirs:
+            if f.name not in ("markets", "flags", *header) and ours != theirs:
                 raise DataError("these totals cannot be added", where=f"header field {f.name!r}", expected=repr(ours),
                                 got=repr(theirs), fix="treat every part alike, then add")
         if self.header.vendor_ids.startswith("anonymous"):
@@ -199,9 +244,9 @@ class Totals:
                             where="header field 'vendor_ids'", fix="save the parts with one vendor_key=")
         keys = {name: concatenate(self.keys[name], other.keys[name], ordered=name == BAND) for name in self.keys}
         columns = {name: np.concatenate([self.columns[name], other.columns[name]]) for name in self.columns}
-        header = replace(self.header, markets=tuple(sorted({*self.header.markets, *other.header.markets})),
-                         flags=tuple(dict.fromkeys((*self.header.flags, *other.header.flags))))
-        return Totals(header, *collect(keys, columns), self.audit.merge(other.audit))
+        whole = replace(self.header, markets=tuple(sorted({*self.header.markets, *other.header.markets})),
+                        flags=tuple(dict.fromkeys((*self.header.flags, *other.header.flags))), **header)
+        return Totals(whole, *collect(keys, columns), self.audit.merge(other.audit))
 
     # -- saving -----------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,10 @@ SCENARIOS = {s.name: s for s in standing.scenarios()}
 DEFAULTS = {name: standing.ALL[name] for name in ("realised: predictive (default)", "expected: bca-tail (default)")}
 
 
+#: What the library refuses where crawls and window overlap.
+REFUSED = {"short-lived listings": {"share; pages opened", "share; ValueChao, at least", "share; Huggins on reviews"}}
+
+
 def defaults_in_the_base_scenario(n: int) -> None:
     table = benchmark(DEFAULTS, SCENARIOS["base"].market, n_simulations=n, rng=11, progress=False).table()
     error = math.sqrt(0.95 * 0.05 / n)
@@ -54,7 +58,9 @@ def test_the_defaults_cover_in_the_base_scenario():
 def test_every_variant_answers_in_every_scenario(name):
     s = SCENARIOS[name]
     report = benchmark(s.variants, s.market, s.scraper, prepare=s.prepare, n_simulations=1, progress=False)
-    assert report.runs["error"].tolist() == [""] * len(s.variants) and report.alarms == ()
+    refused = report.runs["error"] != ""
+    assert report.alarms == () and set(report.runs["variant"][refused]) == REFUSED.get(name, set())
+    assert report.runs["error"][refused].str.startswith("NotIdentifiedError: one capture does not reveal all").all()
 
 
 @pytest.mark.long
@@ -64,7 +70,8 @@ def test_hansa_like_recommended_beside_the_plain_sum():
     report = benchmark(s.variants, s.market, s.scraper, prepare=s.prepare, n_simulations=5, progress=False, rng=2)
     table = report.table().set_index("variant")
     error = table["median_absolute_error"] / table["truth"]
-    assert error["sum of reviews x price"] > 0.65 and error["share, units, life table"] < 0.1
+    assert error["sum of reviews x price"] > 0.65 and error["share and units known"] > 0.3
+    assert error["share and units known, life table"] < 0.04
 
 
 def test_the_page_says_how_many_runs_and_which_seed(tmp_path):

@@ -1,0 +1,164 @@
+"""Spark: one shuffle that brings the rows of a listing together, the reference engine on each partition, then `+`.
+
+No rule is written in Spark's own SQL: the workers run the library on Arrow tables, and what they send back is small.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from darkmarket_estimates import errors
+from darkmarket_estimates.engines import checks, parts
+from darkmarket_estimates.engines.capabilities import refuse
+from darkmarket_estimates.engines.plan import PlannedTable, Step, empty
+from darkmarket_estimates.engines.schema import Schema
+from darkmarket_estimates.engines.source import Source, require
+from darkmarket_estimates.errors import DataError, NotSupportedError
+from darkmarket_estimates.totals import Totals, check_by
+
+_NESTED = ("array", "map", "struct", "variant")
+_REST = ("what", "where", "expected", "got", "fix")
+_ANSWER = pa.schema([("part", pa.binary()), ("problem", pa.string())])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparkOpener:
+    """A Spark DataFrame whose columns have no meaning yet."""
+
+    frame: Any
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the columns."""
+        with _our_words():
+            return list(self.frame.columns)
+
+    def open(self, schema: Schema) -> SparkTable:
+        """Check what can be checked without a job; a column of currencies is asked which there are."""
+        require(self.columns, schema.columns)
+        if schema.listing is not None and schema.duplicates == "first":
+            raise refuse("duplicates first", "spark")
+        table = SparkTable(engine="spark", schema=schema, frame=self.frame)
+        if schema.currency_column is None:
+            return table
+        with _our_words():
+            known = self.frame.selectExpr(_quoted(schema.currency_column)).distinct().limit(1000).toArrow()
+        labels = Source(known).labels(schema.currency_column).labels
+        if not labels:
+            raise empty()
+        return replace(table, schema=replace(schema, currency=checks.one_currency(schema, labels)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SparkTable(PlannedTable):
+    """A Spark DataFrame, its schema, and the rules that wait."""
+
+    frame: Any
+
+    def scan(self, by: Sequence[str], bands: Sequence[float]) -> tuple[Totals, int]:
+        """Totals of each partition, added on the driver; a partition that is lost with its executor is made again."""
+        groups = check_by(by)
+        with _our_words():
+            require(self.frame.columns, groups)
+            names = list(dict.fromkeys((*self.schema.columns, *groups)))
+            keys = [_shuffle_key(self.frame, c) for c in (self.schema.market, self.schema.listing) if c is not None]
+            # names of ours: mapInArrow cannot take a column whose name has a dot or a backtick
+            ours, parted = [f"column_{i}" for i in range(len(names))], [f"part_{i}" for i in range(len(keys))]
+            frame = self.frame.selectExpr(*(f"{_quoted(column)} AS {name}" for column, name in zip(names, ours)),
+                                          *(f"{key} AS {name}" for key, name in zip(keys, parted)))
+            if self.schema.listing is not None:
+                # without a number of partitions: spark.sql.shuffle.partitions holds, and Spark may join small ones
+                frame = frame.repartition(*parted)
+            worker = _worker(names, self.schema, self.steps, tuple(groups), tuple(bands))
+            found = frame.select(*ours).mapInArrow(worker, "part binary, problem string").collect()
+        for row in found:
+            if row.problem is not None:
+                problem = json.loads(row.problem)
+                raise getattr(errors, problem.pop("kind"))(**problem)
+        if not found:
+            raise empty()
+        return parts.added([parts.Part.from_bytes(bytes(row.part)) for row in found]).finished()
+
+
+def opener(frame: Any) -> SparkOpener:
+    """A Spark DataFrame, classic or Connect.
+
+    Raises
+    ------
+    NotSupportedError
+        A stream, or pandas on Spark.
+    """
+    if not hasattr(frame, "mapInArrow"):
+        raise NotSupportedError("this kind of Spark table is not known", expected="a pyspark.sql DataFrame",
+                                got=f"{type(frame).__module__}.{type(frame).__qualname__}",
+                                fix="pandas on Spark: pass frame.to_spark()")
+    if frame.isStreaming:
+        raise NotSupportedError("a stream has no end", expected="a DataFrame of a finished window",
+                                fix="take the totals of each batch in foreachBatch, and join them with Totals.then")
+    return SparkOpener(frame)
+
+
+def whole(frame: Any) -> pa.Table:
+    """All rows, on the driver."""
+    with _our_words():
+        return opener(frame).frame.toArrow()
+
+
+def _worker(
+    names: list[str], schema: Schema, steps: Sequence[Step], by: tuple[str, ...], bands: tuple[float, ...]
+) -> Callable[..., Any]:
+    """What each partition runs: its batches become one answer, or the words of what is wrong."""
+    def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = [batch for batch in batches if batch.num_rows]
+        if not rows:
+            return
+        part, problem = None, None
+        try:
+            table = pa.Table.from_batches(rows).rename_columns(names)
+            part = parts.answer(Source(table, ordered=False), schema, steps, by, bands).to_bytes()
+        except DataError as error:
+            problem = json.dumps({"kind": type(error).__name__, **{name: getattr(error, name) for name in _REST}})
+        yield pa.record_batch([pa.array([part], pa.binary()), pa.array([problem], pa.string())], schema=_ANSWER)
+
+    return answer
+
+
+def _quoted(column: str) -> str:
+    return "`" + column.replace("`", "``") + "`"
+
+
+def _shuffle_key(frame: Any, column: str) -> str:
+    """A column such that labels that are equal as text are equal here: NaN is missing, -0.0 is 0.0."""
+    kind = frame.selectExpr(_quoted(column)).schema.fields[0].dataType.typeName()
+    if kind in _NESTED:
+        raise DataError("the column cannot label anything", where=f"column {column!r}", got=f"type {kind}",
+                        expected="text, numbers, days or truth values")
+    quoted = _quoted(column)
+    return f"CASE WHEN isnan({quoted}) THEN NULL ELSE {quoted} + 0D END" if kind in ("float", "double") else quoted
+
+
+@contextmanager
+def _our_words() -> Iterator[None]:
+    """Errors of Spark as ours, in one line; its warning about pandas 3 is not about what is used here."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+            yield
+    except (PySparkException, Py4JError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        if any("No module named 'darkmarket_estimates'" in line for line in lines):
+            raise DataError("the workers of Spark cannot import the library", got=lines[-1].strip(),
+                            fix="install darkmarket-estimates for the Python of every worker (PYSPARK_PYTHON names it)"
+                            ) from error
+        shown = next((line for line in reversed(lines) if line.strip().startswith("Caused by")), lines[0])
+        raise DataError("Spark cannot read the frame", got=shown.strip(), fix="frame.limit(5).show() tells more") from error
