@@ -1,7 +1,8 @@
 """Coverage estimators: speed, and where each one holds or fails on simulated captures whose truth is known.
 
 ``python benchmarks/capture_recapture.py`` prints the speed at 1e6 listings x 30 scrapes (``--large``: 1e7);
-``python benchmarks/capture_recapture.py --table`` writes the tables of docs/coverage.md (``--simulations 1000 --seed 1``).
+``python benchmarks/capture_recapture.py --table`` writes the tables of docs/coverage.md (``--simulations 1000 --seed 1``),
+``--life`` its table of life tables alone.
 """
 
 from __future__ import annotations
@@ -174,13 +175,66 @@ def tables(simulations: int, seed: int) -> str:
     return "\n".join(parts)
 
 
-def write_tables(simulations: int, seed: int) -> None:
-    """Replace what stands between the two marks in the docs page."""
-    body = tables(simulations, seed)
-    head, rest = DOCS.read_text(encoding="utf-8").split("<!-- tables: begin -->\n")
-    tail = rest.split("<!-- tables: end -->")[1]
-    DOCS.write_text(f"{head}<!-- tables: begin -->\n{body}\n<!-- tables: end -->{tail}",
-                    encoding="utf-8")
+DYING = ("alike", "hidden a fifth of the time", "popular pages opened more", "popular pages live longer",
+         "two kinds of pages", "vendors leave at once")
+
+
+def dying(rng: np.random.Generator, situation: str, n: int = 3000, vendors: int = 100) -> tuple[float, dict[str, np.ndarray]]:
+    """A market of 90 days in which pages live 100 days on average, and four crawls: the true share seen, and what was."""
+    days = np.array([20.0, 45.0, 65.0, 90.0])
+    z = rng.normal(size=n)
+    vendor = rng.integers(0, vendors, n)
+    life = np.full(n, 100.0)
+    if situation == "popular pages live longer":
+        life *= np.exp(0.5 * z)
+    elif situation == "two kinds of pages":
+        life = np.where(rng.random(n) < 0.5, 30.0, 170.0)
+    clock = rng.exponential(size=vendors)[vendor] if situation == "vendors leave at once" else rng.exponential(size=n)
+    died = life * clock
+    eta = np.full(n, 0.4) + (0.7 * z if situation == "popular pages opened more" else 0)
+    chance = 1 / (1 + np.exp(-eta)) * (0.8 if situation == "hidden a fifth of the time" else 1)
+    caught = (died[:, None] > days) & (rng.random((n, 4)) < chance[:, None])
+    row = np.repeat(np.arange(n), rng.poisson(2 * np.exp(z - 0.5)))
+    sold, y = 90 * rng.random(len(row)), np.exp(rng.normal(4, 0.5, len(row)))
+    happened = sold < died[row]
+    row, sold, y = row[happened], sold[happened], y[happened]
+    seen = (caught[row] & (days >= sold[:, None])).any(axis=1)
+    known = np.flatnonzero(caught.any(axis=1))
+    opened = np.full(4, float((1 / (1 + np.exp(-eta))).mean()))
+    return float(y[seen].sum() / y.sum()), {
+        "histories": caught[known], "times": days, "y": y[seen], "sold": sold[seen],
+        "listing": np.searchsorted(known, row[seen]), "opened": opened}
+
+
+def life_tables(simulations: int, seed: int) -> str:
+    """Return the table of life tables as Markdown: error of the total, and coverage of the share."""
+    made = (f"Made by `python benchmarks/capture_recapture.py --life --simulations {simulations} --seed {seed}` with version "
+            f"{dme.__version__}; Monte Carlo error of a coverage of 0.95: {(0.95 * 0.05 / simulations) ** 0.5:.3f}.")
+    rows = ["| | share seen | from the logs | without logs |", "|---|---|---|---|"]
+    for situation in DYING:
+        rng = np.random.default_rng([seed, DYING.index(situation)])
+        shares, tallies = 0.0, (Tally(), Tally())
+        for _ in range(simulations):
+            truth, data = dying(rng, situation)
+            shares += truth
+            for tally, opened in zip(tallies, (data["opened"], None), strict=True):
+                est = coverage.life_table(**{**data, "opened": opened})
+                low, high = est.interval or (np.nan, np.nan)
+                tally.runs += 1
+                tally.error += truth / est.value - 1  # of the total
+                tally.below += truth < low
+                tally.above += truth > high
+                tally.covered += low <= truth <= high
+        cells = [tally.cell(False, False) for tally in tallies]
+        rows.append(f"| {situation} | {shares / simulations:.2f} | {cells[0]} | {cells[1]} |")
+    return "\n".join([made, "", *rows])
+
+
+def write(mark: str, body: str) -> None:
+    """Replace what stands between two marks in the docs page."""
+    head, rest = DOCS.read_text(encoding="utf-8").split(f"<!-- {mark}: begin -->\n")
+    tail = rest.split(f"<!-- {mark}: end -->")[1]
+    DOCS.write_text(f"{head}<!-- {mark}: begin -->\n{body}\n<!-- {mark}: end -->{tail}", encoding="utf-8")
 
 
 def speed(n: int, t: int = 30) -> None:
@@ -222,12 +276,15 @@ def speed(n: int, t: int = 30) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--life", action="store_true")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.table:
-        write_tables(options.simulations, options.seed)
+        write("tables", tables(options.simulations, options.seed))
+    if options.table or options.life:
+        write("life", life_tables(options.simulations, options.seed))
     else:
         speed(10_000_000 if options.large else 1_000_000)
 

@@ -5,7 +5,9 @@ numbers of listings, vendors and events as printed there) and is written from th
 with weights 1 for a new item, 4.302e-5 an item for a review, 5.999e-6 an item for a deletion, 2.719e-6 a shown item for
 a hiding and 6.807e-5 a hidden item for a return; 2 to 9 new vendors a day; Zipf(3) popularity of vendors and items;
 1 + Binomial(20, 0.02) units an order. By default it runs a market of a tenth of the size, with weights ten times as
-large (the same mix of events), and its time is scaled up; `--full` runs all 445,511 events.
+large (the same mix of events), and its time is scaled up; `--full` runs all 445,511 events. The loop keeps tickets and
+places, so that an event costs the same whatever the market's size; a second one looks through the live items at every
+event, as one would write it first. Its time grows with the square of the events, and is extrapolated from two sizes.
 
     python benchmarks/simulator.py [--full] [--repeats 3]
 """
@@ -14,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import bisect
+import math
 import random
 import time
+from collections.abc import Callable
 from itertools import accumulate
 
 from darkmarket_estimates.simulate import Market
@@ -90,6 +94,42 @@ def event_loop(n_events: int, seed: int) -> dict[str, int]:
     return count
 
 
+def plain_loop(n_events: int, seed: int) -> int:
+    """The same events, each found by looking through the live items; return how many items are live at the end."""
+    rng = random.Random(seed)
+    scale = n_events / N_EVENTS
+    review, delete, hide, show = (w / scale for w in (4.302e-5, 5.999e-6, 2.719e-6, 6.807e-5))
+    vendors: list[int] = []
+    live: list[dict[str, int]] = []
+    sales = []
+    day = -1
+    for step in range(n_events):
+        while day < step * MAX_DAYS // n_events:
+            day += 1
+            vendors += [zipf3(rng) for _ in range(max(1, round((1 + rng.randint(1, 8)) * scale)))]
+        shown = [item for item in live if not item["hidden"]]
+        hidden = [item for item in live if item["hidden"]]
+        event = rng.choices(EVENTS, (1.0, review * len(live), delete * len(live), hide * len(shown), show * len(hidden)))[0]
+        if event == "listed":
+            vendor = rng.choices(range(len(vendors)), vendors)[0]
+            live.append({"vendor": vendor, "popularity": zipf3(rng), "hidden": 0})
+        elif event == "review" and shown:
+            item = rng.choices(shown, [other["popularity"] for other in shown])[0]
+            sales.append((step, item["vendor"], 1 + sum(rng.random() < 0.02 for _ in range(20))))
+        elif event == "deleted":
+            live.remove(rng.choice(live))
+        elif event in ("hidden", "shown") and (among := shown if event == "hidden" else hidden):
+            rng.choice(among)["hidden"] ^= 1
+    return len(live)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Processor time of a call."""
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="time the simulator against a plain event loop")
     parser.add_argument("--full", action="store_true", help="run the loop over all 445,511 events")
@@ -100,12 +140,14 @@ def main() -> None:
     Market.small(rng=0)
     loop_times, market_times = [], []
     for seed in range(options.repeats):
-        begin = time.process_time()
-        count = event_loop(n_events, seed)
-        loop_times.append(time.process_time() - begin)
-        begin = time.process_time()
-        market = Market.hansa_like(rng=seed)
-        market_times.append(time.process_time() - begin)
+        loop_times.append(seconds(lambda seed=seed: event_loop(n_events, seed)))
+        market_times.append(seconds(lambda seed=seed: Market.hansa_like(rng=seed)))
+    count, market = event_loop(n_events, 0), Market.hansa_like(rng=0)
+    small = N_EVENTS // 80
+    plain = [min(seconds(lambda n=n, seed=seed: plain_loop(n, seed)) for seed in range(options.repeats))
+             for n in (small, 2 * small)]
+    exponent = math.log2(plain[1] / plain[0])
+    whole = plain[1] * (N_EVENTS / (2 * small)) ** exponent
     loop, ours = min(loop_times) * N_EVENTS / n_events, min(market_times)
     happened = market.events["event"].value_counts().to_dict() | {"review": len(market.reviews)}
 
@@ -118,6 +160,9 @@ def main() -> None:
     print(f"vectorised  {ours:8.2f} s for {n_ours:,} events and {len(market.sales):,} orders, "
           "with tables and truth")
     print(f"ratio       {loop / ours:8.1f} (best of {options.repeats}, processor time)")
+    print(f"plain loop  {plain[1]:8.2f} s for {2 * small:,} events, {plain[0]:.2f} s for {small:,}: exponent {exponent:.2f}, "
+          f"about {whole:,.0f} s for all")
+    print(f"ratio       {whole / ours:8,.0f} (extrapolated); the published simulator took 929 s: {929 / ours:,.0f}")
 
 
 if __name__ == "__main__":

@@ -36,18 +36,18 @@ from darkmarket_estimates.listings import Listings
 from darkmarket_estimates.totals import Totals
 
 if TYPE_CHECKING:
-    from darkmarket_estimates import coverage, demand, evaluation, published, simulate, triangulate
+    from darkmarket_estimates import bayes, coverage, demand, evaluation, published, simulate, triangulate
     from darkmarket_estimates.evaluation import benchmark, compare
 
 #: Loaded when first used: `import darkmarket_estimates` stays light.
-SUBMODULES = ("coverage", "demand", "evaluation", "published", "simulate", "triangulate")
+SUBMODULES = ("bayes", "coverage", "demand", "evaluation", "published", "simulate", "triangulate")
 LATE = {"benchmark": "evaluation", "compare": "evaluation"}
 
 __all__ = [
     "AssumptionError", "ByGroup", "CountTimesMean", "DataError", "Estimate", "ExchangeRate", "HoldingPrice",
     "HoldingPriceWarning", "Huggins", "Listings", "LogitNormal", "NotIdentifiedError", "NotSupportedError", "Range",
-    "ReviewRate", "ReviewShareWarning", "StatisticalWarning", "Totals", "ValueChao", "__version__", "benchmark", "compare",
-    "coverage", "demand", "evaluation", "published", "simulate", "triangulate", "turnover",
+    "ReviewRate", "ReviewShareWarning", "StatisticalWarning", "Totals", "ValueChao", "__version__", "bayes", "benchmark",
+    "compare", "coverage", "demand", "evaluation", "published", "simulate", "triangulate", "turnover",
 ]
 
 

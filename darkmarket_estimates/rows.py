@@ -65,24 +65,33 @@ def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...]) 
     """Every group in the order of its labels, then the total, which alone carries the flags of the whole."""
     n = model.totals.n_cells
     keys = [model.totals.keys[name] for name in model.totals.groups]
-    rows = []
+    labels, groups = [], []
     if keys and n:
         packed = np.zeros(n, dtype=np.int64)
         for key in keys:
             packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
         order = np.argsort(packed, kind="stable")
         starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
-        for cells in np.split(order, starts[1:]):
-            labels = tuple(key.labels[key.codes[cells[0]]] for key in keys)
-            rows.append(_row(model, labels, cells, confidence_level, ()))
-    everything = np.arange(n)
-    rows.append(_row(model, (ALL,) * len(keys), everything, confidence_level, flags))
-    return tuple(rows)
+        groups = np.split(order, starts[1:])
+        labels = [tuple(key.labels[key.codes[cells[0]]] for key in keys) for cells in groups]
+    groups, labels = [*groups, np.arange(n)], [*labels, (ALL,) * len(keys)]
+    models = [covered(model, cells) for cells in groups]
+    if model.coverage is None:
+        intervals = model.intervals_of(groups, confidence_level)
+    else:  # each row has a factor of its own for what was not seen
+        intervals = [None if isinstance(model.coverage, ValueChao) else whole.interval_of(cells, confidence_level)
+                     for whole, cells in zip(models, groups, strict=True)]
+    last = len(groups) - 1
+    return tuple(_row(model, models[i], labels[i], groups[i], confidence_level, flags if i == last else (), intervals[i])
+                 for i in range(len(groups)))
 
 
-def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...]) -> Row:
+def _row(
+    model: Model, whole: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...],
+    interval: tuple[float, float] | None,
+) -> Row:
     columns = model.totals.columns
-    floor, whole = model.floor(cells), covered(model, cells)
+    floor = model.floor(cells)
     value = floor
     if model.has_share:
         ranged = any(f.is_range and f.share_of(cells).any() for f in model.factors)
@@ -99,7 +108,6 @@ def _row(model: Model, labels: tuple[str, ...], cells: np.ndarray, level: float,
     if top > 0.5:
         found.append(f"one vendor makes {top:.0%} of it")
     bound = lower_bound(model, cells, level)
-    interval = None if bound else whole.interval_of(cells, level)
     if bound:
         value, found = bound.value, [*found, *bound.flags]
     return Row(

@@ -105,3 +105,13 @@ def test_specs_are_frozen():
     for spec in (Range(0, 1), ReviewRate(mean=0.5), HoldingPrice(cap=1), ExchangeRate(1.0)):
         with pytest.raises((AttributeError, TypeError)):
             spec.low = 3
+
+
+@pytest.mark.parametrize(("spec", "fix"), [
+    (44, "0.44, if that was a percentage"), (100, "1, if that was a percentage"), (101, None), ((0.57, 1.0), "Range(0.57, 1)"),
+    ([1, 0.5], "Range(0.5, 1)"), ((1, 2, 3), None), (("a", "b"), None),
+], ids=["percent", "hundred", "beyond", "tuple", "list", "triple", "text"])
+def test_likely_slips_are_answered_with_what_was_meant(spec, fix):
+    with pytest.raises(AssumptionError) as caught:
+        ReviewRate(mean=spec)
+    assert caught.value.fix == fix

@@ -131,3 +131,55 @@ def test_variants_that_cannot_be_read(table, tmp_path, text, message):
     result = call("compare", table, *ROLES, "--variants", tmp_path / "v.toml")
     assert result.exit_code == 2 and message in result.stderr
     assert call("simulate", "alphabay", "--out", tmp_path / "x").exit_code == 2
+
+
+VARIANTS = '[floor]\ncap = 9000\n\n["with a share"]\ncap = 9000\nreview_rate = "0.441"\nbetween_vendor_sd = 0.134\n'
+
+
+def test_benchmark_judges_variants_on_simulated_markets(tmp_path):
+    (tmp_path / "v.toml").write_text(VARIANTS)
+    options = ["benchmark", "small", "--variants", tmp_path / "v.toml", "--runs", 3, "--seed", 5]
+    told = json.loads(call(*options, "--json", "--path", tmp_path / "runs.jsonl").stdout)
+    assert told["alarms"] == [] and [row["judged_as"] for row in told["table"]] == ["lower bound", "interval"]
+    assert all(row["runs"] == 3 and row["failures"] == 0 for row in told["table"])
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == 4
+    again = json.loads(call(*options, "--json", "--path", tmp_path / "runs.jsonl").stdout)
+    assert [row["bias"] for row in again["table"]] == [row["bias"] for row in told["table"]]
+    other = json.loads(call(*options[:-1], 6, "--json").stdout)
+    assert other["table"][0]["bias"] != told["table"][0]["bias"]
+    assert "with a share" in call(*options).stdout and call(*options, "--csv").stdout.startswith("scenario,variant")
+
+
+def test_benchmark_with_crawls_sees_less(tmp_path):
+    (tmp_path / "v.toml").write_text(VARIANTS)
+    options = ["benchmark", "small", "--variants", tmp_path / "v.toml", "--runs", 2, "--json"]
+    bias = [json.loads(call(*options, *more).stdout)["table"][1]["relative_bias"]
+            for more in ([], ["--interval", 10, "--share", 0.3])]
+    assert bias[1] < bias[0] - 0.1
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--share", "0.5"], "needs crawls"), (["--interval", "0"], "interval"), (["--runs", "0"], "n_simulations"),
+    (["--json", "--csv"], "exclude"), (["--level", "95"], "0.95"),
+], ids=["share", "interval", "runs", "formats", "level"])
+def test_benchmarks_that_cannot_be_run(tmp_path, options, message):
+    (tmp_path / "v.toml").write_text(VARIANTS)
+    result = call("benchmark", "small", "--variants", tmp_path / "v.toml", *options)
+    assert result.exit_code == 2 and message in result.stderr and not result.stdout
+
+
+def test_compare_takes_the_listings_own_days(tmp_path):
+    frame = listing_table().assign(days=10.0)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "v.toml").write_text("[floor]\n")
+    options = ["compare", tmp_path / "t.csv", *ROLES, "--variants", tmp_path / "v.toml", "--json"]
+    plain, daily = (json.loads(call(*options, *more).stdout)[0]["floor"] for more in ([], ["--days", "days"]))
+    assert daily == pytest.approx(plain / 10)
+
+
+@pytest.mark.parametrize(("option", "text"), [("--market-coverage", "1+-0.1"), ("--genuine-share", "0.9+-0.3"),
+                                              ("--review-rate", "1+-0.1"), ("--market-coverage", "0.8+-0")],
+                         ids=["coverage-of-1", "error-too-large", "share-of-1", "no-error"])
+def test_shares_without_room_for_their_error_name_themselves(table, option, text):
+    result = call("estimate", table, *ROLES, option, text)
+    assert result.exit_code == 2 and option[2:].replace("-", " ") in result.stderr and "0.8:1" in result.stderr

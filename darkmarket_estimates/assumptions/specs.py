@@ -68,6 +68,8 @@ def check_spec(
 ) -> None:
     """Raise `AssumptionError` unless `spec` is a number, Range or distribution inside the interval."""
     limits: dict[str, Any] = {"low": low, "high": high, "open_low": open_low, "open_high": open_high}
+    if high == 1 and is_number(spec) and 1 < spec <= 100:
+        limits["fix"] = f"{spec / 100:g}, if that was a percentage"
     if isinstance(spec, Range):
         number(spec.low, f"{name} (Range.low)", **limits)
         number(spec.high, f"{name} (Range.high)", **limits)
@@ -91,5 +93,7 @@ def check_spec(
                                   got=f"a distribution on [{first:g}, {last:g}]",
                                   fix="use a distribution with that support, such as beta, truncnorm or lognorm")
     else:
+        pair = isinstance(spec, tuple | list) and len(spec) == 2 and all(map(is_number, spec))
         raise AssumptionError(f"{name} cannot be read", got=repr(spec),
-                              expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution")
+                              expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution",
+                              fix=f"Range({min(spec):g}, {max(spec):g})" if pair else None)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from darkmarket_estimates.assumptions import Range, ReviewRate
 from darkmarket_estimates.errors import AssumptionError
+from darkmarket_estimates.review_share import beta_shape
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 _SPEC = re.compile(rf"(?P<mean>{_NUMBER})(?:(?:\+-|±)(?P<error>{_NUMBER})|:(?P<high>{_NUMBER}))?")
@@ -33,12 +34,18 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
     assert mean is not None
     centre: float | Range = mean if high is None else Range(mean, high)
     if name == "review rate":
+        if error is not None and mean >= 1:
+            raise AssumptionError("the review rate cannot be a share with that error", got=repr(text), fix="a range, as 0.8:1",
+                                  expected="a mean below 1")
         return ReviewRate(mean=centre, standard_error=error or 0.0, between_vendor_sd=between_vendor_sd)
     if error is not None:
         if name == "exchange rate" or name == "units per order":
             sigma = (error / mean) if mean else 0.0
             return stats.lognorm(sigma, scale=mean)
-        return ReviewRate(mean=mean, standard_error=error).mean_spec
+        if not 0 < error**2 < mean * (1 - mean):
+            raise AssumptionError(f"the {name} cannot be a share with that error", got=repr(text), fix="a range, as 0.8:1",
+                                  expected="a mean below 1, and an error that leaves room on both sides")
+        return stats.beta(*beta_shape(mean, error))
     return centre
 
 

@@ -12,6 +12,7 @@ import typer
 
 from darkmarket_estimates import _render, api
 from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice
+from darkmarket_estimates.cli import options
 from darkmarket_estimates.cli.arguments import parse_spec, window_of
 from darkmarket_estimates.cli.terminal import messages, print_table, save_figure, working
 from darkmarket_estimates.errors import AssumptionError, DataError
@@ -20,18 +21,17 @@ from darkmarket_estimates.listings import Listings
 
 
 def estimate(
-    file: Annotated[str, typer.Argument(help="CSV or Parquet file (or glob), a row a listing.", metavar="FILE")],
-    price: Annotated[str, typer.Option(help="Column of the price of one order.")],
-    vendor: Annotated[str, typer.Option(help="Column of the vendor.")],
-    currency: Annotated[str, typer.Option(help="Currency of the prices (code, or a column).")],
-    reviews: Annotated[str | None, typer.Option(help="Column of reviews in the window, or 1: a row a review.")] = None,
-    sold: Annotated[str | None, typer.Option(help="Column of sales that the market prints.")] = None,
-    listing: Annotated[str | None, typer.Option(help="Column of the listing id.")] = None,
-    market: Annotated[str | None, typer.Option(help="Column of the market.")] = None,
-    days: Annotated[str | None, typer.Option(help="Column of the listing's own exposure in days.")] = None,
-    duplicates: Annotated[str | None, typer.Option(help="error, first, largest, sum or keep.")] = None,
-    window: Annotated[str | None, typer.Option(help="First day and the day after the last: 2016-01-01:2016-02-01.")]
-    = None,
+    file: options.File,
+    price: options.Price,
+    vendor: options.Vendor,
+    currency: options.Currency,
+    reviews: options.Reviews = None,
+    sold: options.Sold = None,
+    listing: options.Listing = None,
+    market: options.Market = None,
+    days: options.Days = None,
+    duplicates: options.Duplicates = None,
+    window: options.Window = None,
     by: Annotated[list[str] | None, typer.Option(help="Group column; repeat for several.")] = None,
     band: Annotated[list[float] | None, typer.Option(help="Edge of a price band; repeat for several.")] = None,
     cap: Annotated[float | None, typer.Option(help="Refuse prices above it as holding prices.")] = None,
@@ -49,14 +49,13 @@ def estimate(
     interval: Annotated[str, typer.Option(help="default, none, or a method of the estimand.")] = "default",
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
     per: Annotated[str | None, typer.Option(help="day, month or year.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the groups as CSV alone.")] = False,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
     plot: Annotated[Path | None, typer.Option(help="Write a forest plot (png, svg, pdf).")] = None,
 ) -> None:
     """Estimate turnover from a table of listings."""
     with messages():
-        if as_json and as_csv:
-            raise AssumptionError("--json and --csv exclude each other")
+        options.one_format(as_json, as_csv)
         if (exchange_rate is None) != (to is None):
             raise AssumptionError("--exchange-rate and --to belong together")
         rule = None
@@ -83,27 +82,29 @@ def estimate(
 
 
 def compare(
-    file: Annotated[str, typer.Argument(help="CSV or Parquet file (or glob), a row a listing.", metavar="FILE")],
+    file: options.File,
     variants: Annotated[Path, typer.Option(help="TOML: a table a variant, options of `estimate` as its keys.")],
-    price: Annotated[str, typer.Option(help="Column of the price of one order.")],
-    vendor: Annotated[str, typer.Option(help="Column of the vendor.")],
-    currency: Annotated[str, typer.Option(help="Currency of the prices (code, or a column).")],
-    reviews: Annotated[str | None, typer.Option(help="Column of reviews in the window, or 1: a row a review.")] = None,
-    sold: Annotated[str | None, typer.Option(help="Column of sales that the market prints.")] = None,
-    listing: Annotated[str | None, typer.Option(help="Column of the listing id.")] = None,
-    market: Annotated[str | None, typer.Option(help="Column of the market.")] = None,
-    duplicates: Annotated[str | None, typer.Option(help="error, first, largest, sum or keep.")] = None,
-    window: Annotated[str | None, typer.Option(help="First day and the day after the last: 2016-01-01:2016-02-01.")]
-    = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV alone.")] = False,
+    price: options.Price,
+    vendor: options.Vendor,
+    currency: options.Currency,
+    reviews: options.Reviews = None,
+    sold: options.Sold = None,
+    listing: options.Listing = None,
+    market: options.Market = None,
+    days: options.Days = None,
+    duplicates: options.Duplicates = None,
+    window: options.Window = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
 ) -> None:
     """Estimate the same turnover in several ways, side by side."""
     from darkmarket_estimates import evaluation
 
     with messages():
+        options.one_format(as_json, as_csv)
         table = Listings(file, price=price, vendor=vendor, currency=currency, reviews=1 if reviews == "1" else reviews,
-                         sold=sold, listing=listing, market=market, duplicates=duplicates, window=window_of(window))
+                         sold=sold, listing=listing, market=market, days=days, duplicates=duplicates,
+                         window=window_of(window))
         with working("comparing"):
             frame = evaluation.compare(table, read_variants(variants)).reset_index()
         if as_json:
@@ -144,13 +145,13 @@ def _variant(name: str, table: Any) -> dict[str, Any]:
     if not isinstance(table, dict) or (unknown := [key for key in table if key not in known]):
         raise DataError(f"the variant {name!r} cannot be read", got=repr(table if not isinstance(table, dict) else unknown),
                         expected="a table with keys of " + ", ".join(known))
-    options: dict[str, Any] = {key: table[key] for key in CHOICES if key in table}
-    options |= {key: parse_spec(str(table[key]), key.replace("_", " ")) for key in SPECS if key in table}
+    chosen: dict[str, Any] = {key: table[key] for key in CHOICES if key in table}
+    chosen |= {key: parse_spec(str(table[key]), key.replace("_", " ")) for key in SPECS if key in table}
     rate = parse_spec(str(table["review_rate"]) if "review_rate" in table else None, "review rate",
                       between_vendor_sd=table.get("between_vendor_sd"))
     rule = {key: table[key] for key in RULES if key in table}
     return {"clean": HoldingPrice(**rule) if rule else None,
-            "turnover": options if rate is None else {**options, "review_rate": rate}}
+            "turnover": chosen if rate is None else {**chosen, "review_rate": rate}}
 
 
 def _pair(low: float, high: float) -> str:

@@ -35,6 +35,59 @@ class _Survival:
     hazard: float
     read: np.ndarray
 
+    @property
+    def vector(self) -> np.ndarray:
+        """All parameters."""
+        return np.array([self.hazard, *self.read])
+
+    def ahead(self, days: np.ndarray) -> np.ndarray:
+        """P at the moment of each crawl, by recursion from the last."""
+        stay = np.exp(-self.hazard * np.diff(days))
+        chance = self.read.copy()
+        for j in range(len(days) - 2, -1, -1):
+            chance[j] += (1 - self.read[j]) * stay[j] * chance[j + 1]
+        return chance
+
+
+class _Sales:
+    """Sales seen, by the first crawl that could see them: P(s) is that of the crawl, less the chance to die until then."""
+
+    def __init__(self, *, days: np.ndarray, money: np.ndarray, at: np.ndarray, beyond: float) -> None:
+        self.days, self.money, self.beyond = days, money, beyond
+        self.span = np.searchsorted(days, at)
+        self.wait = days[self.span] - at
+
+    def at_crawl(self, hazard: float) -> np.ndarray:
+        """Money over the chance to live until the crawl, summed by crawl."""
+        return np.bincount(self.span, self.money * np.exp(hazard * self.wait), len(self.days))
+
+    def each(self, survival: _Survival) -> np.ndarray:
+        """What each sale seen stands for, y / P(s)."""
+        return self.money * np.exp(survival.hazard * self.wait) / survival.ahead(self.days)[self.span]
+
+    def total(self, survival: _Survival, at_crawl: np.ndarray | None = None) -> float:
+        """Sum of y / P(s), and what was sold after the last crawl."""
+        worth = self.at_crawl(survival.hazard) if at_crawl is None else at_crawl
+        ahead = survival.ahead(self.days)
+        if ((ahead == 0) & (worth > 0)).any():
+            raise DataError("a sale lies where no later crawl opened a page", where="sold", expected="crawls that read pages",
+                            got=f"after day {self.days[np.argmax((ahead == 0) & (worth > 0)) - 1]:g}")
+        worth = np.divide(worth, ahead, out=np.zeros_like(worth), where=ahead > 0)
+        return float(worth.sum() + self.beyond * worth[-1])
+
+    def gradient(self, survival: _Survival) -> np.ndarray:
+        """Derivatives of the total by hazard and p_j, by central differences."""
+        worth = self.at_crawl(survival.hazard)
+
+        def total(x: np.ndarray) -> float:
+            return self.total(_Survival(hazard=x[0], read=x[1:]), worth if x[0] == survival.hazard else None)
+
+        x = survival.vector
+        steps = np.where(x > 0, 1e-5 * x, 0)
+        steps[0] = max(steps[0], 1e-7 / (self.days[-1] - self.days[0]))
+        return np.array([0.0 if step == 0 else (total(x + step * unit) - total(x - step * unit)) / (2 * step)
+                         for step, unit in zip(steps, np.eye(len(x)), strict=True)])
+
 
 def life_table(
     histories: Any, times: Any, y: Any, sold: Any, listing: Any, *, opened: Any = None, window: Any = None,
@@ -50,8 +103,8 @@ def life_table(
 
     The total is :math:`\sum y / P(s)` over the sales seen (Horvitz and Thompson 1952), the share what was seen over it. d and
     p_j are fitted to recaptures, :math:`\ln(n_{ij} / n_i) = \ln p_j - d (\tau_j - \tau_i)` with n_ij the listings seen in
-    crawls i and j, by least squares weighted by :math:`1 / (1 / n_{ij} - 1 / n_i)`, d >= 0, p_j <= f_j: a
-    Cormack-Jolly-Seber model with one hazard (Seber 1982, ch. 5), NEW in its use for money.
+    crawls i and j, by least squares weighted by :math:`n_{ij} n_i / (n_i - n_{ij} + 1)` (the inverse of a binomial variance),
+    d >= 0, p_j <= f_j: a Cormack-Jolly-Seber model with one hazard (Seber 1982, ch. 5), NEW in its use for money.
 
     Parameters
     ----------
@@ -115,25 +168,21 @@ def life_table(
     seen = float(money.sum())
     if seen == 0:
         raise DataError("nothing was sold on what was seen", where="y", expected="a positive value", got="0")
-    beyond = _beyond(days, window)
     counts = s.together.astype(np.float64)
     fitted = _fit(counts, days, shares)
-
-    def total(survival: _Survival) -> tuple[np.ndarray, float]:
-        at = np.minimum(sold, days[-1])  # a crawl takes a while: the page was read after it began
-        worth = money / _chance(survival, days, at)
-        return worth, float(worth.sum() + beyond * worth[at > days[-2]].sum())
-
-    worth, value = total(fitted)
-    slopes = _slopes(counts, lambda n: total(_fit(n, days, shares))[1])
-    variance = _of_captures(row, np.searchsorted(days[:-1], sold), money, worth, fitted.read)
-    variance += float(np.square(quadratic(histories, slopes, s.occasions)).sum())
+    sales = _Sales(days=days, money=money, at=np.minimum(sold, days[-1]), beyond=_beyond(days, window))  # pages take a while
+    value = sales.total(fitted)
+    slopes = _slopes(lambda n: _fit(n, days, shares).vector, counts) @ sales.gradient(fitted)
+    form = np.zeros_like(counts)
+    form[np.triu_indices(s.occasions)] = slopes
+    variance = _of_captures(row, sales.span, money, sales.each(fitted), fitted.read)
+    variance += float(np.square(quadratic(histories, form, s.occasions)).sum())
     share = seen / value
     error = share * math.sqrt(variance) / value
     return Abundance(
         value=share, standard_error=error, interval=share_interval(share, error, level), interval_kind="beta",
         confidence_level=level, method="life table of pages", assumptions=ASSUMPTIONS, quantity=SHARE,
-        flags=_flags(s.occasions, shares, fitted, beyond),
+        flags=_flags(s.occasions, shares, fitted, sales.beyond),
         details={"seen": seen, "total": value, "hazard": fitted.hazard, "read": fitted.read,
                  "mean_life": 1 / fitted.hazard if fitted.hazard > 0 else math.inf},
     )
@@ -173,20 +222,6 @@ def _fit(counts: np.ndarray, days: np.ndarray, shares: np.ndarray | None) -> _Su
     return _Survival(hazard=hazard, read=read)
 
 
-def _chance(survival: _Survival, days: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """P(s): from each crawl on by recursion, then back to the moment of the sale."""
-    stay = np.exp(-survival.hazard * np.diff(days))
-    ahead = np.zeros(len(days))
-    ahead[-1] = survival.read[-1]
-    for j in range(len(days) - 2, -1, -1):
-        ahead[j] = survival.read[j] + (1 - survival.read[j]) * stay[j] * ahead[j + 1]
-    nearest = np.searchsorted(days, at)
-    if (ahead[nearest] == 0).any():
-        raise DataError("a sale lies where no later crawl opened a page", where="sold", expected="crawls that read pages",
-                        got=f"day {at[ahead[nearest] == 0][0]:g}")
-    return ahead[nearest] * np.exp(-survival.hazard * (days[nearest] - at))
-
-
 def _of_captures(row: np.ndarray, span: np.ndarray, y: np.ndarray, z: np.ndarray, read: np.ndarray) -> float:
     r"""Estimated variance of the sum of z about that of y, given d and p_j.
 
@@ -204,18 +239,17 @@ def _of_captures(row: np.ndarray, span: np.ndarray, y: np.ndarray, z: np.ndarray
     return variance
 
 
-def _slopes(counts: np.ndarray, total: Callable[[np.ndarray], float]) -> np.ndarray:
-    """Derivatives of the total by the joint counts, upper triangle, by central differences."""
-    out = np.zeros_like(counts)
+def _slopes(fit: Callable[[np.ndarray], np.ndarray], counts: np.ndarray) -> np.ndarray:
+    """Derivatives of the parameters by the joint counts (upper triangle), a row a count, by central differences."""
+    out = []
     for i, j in zip(*np.triu_indices(len(counts)), strict=True):
+        step = np.zeros_like(counts)
+        step[i, j] = 1e-4 * counts[i, j]
         if counts[i, j] > 0:
-            step = 1e-4 * counts[i, j]
-            moved = counts.copy()
-            moved[i, j] = counts[i, j] + step
-            above = total(moved)
-            moved[i, j] = counts[i, j] - step
-            out[i, j] = (above - total(moved)) / (2 * step)
-    return out
+            out.append((fit(counts + step) - fit(counts - step)) / (2 * step[i, j]))
+        else:
+            out.append(np.zeros(len(counts) + 1))
+    return np.array(out)
 
 
 def _beyond(days: np.ndarray, window: Any) -> float:

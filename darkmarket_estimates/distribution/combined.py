@@ -84,7 +84,7 @@ class Mixture(BaseLaw):
         return float(self.weights @ (np.array([law.variance for law in self.laws]) + off**2))
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
-        return sum((w * law.cdf(x) for w, law in zip(self.weights, self.laws, strict=True)), np.zeros(x.shape))
+        return sum((w * _cdf_of(law, x) for w, law in zip(self.weights, self.laws, strict=True)), np.zeros(x.shape))
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         each = np.array([law.quantile(p) for w, law in zip(self.weights, self.laws, strict=True) if w > 0])
@@ -134,13 +134,18 @@ class ScaledMixture(BaseLaw):
         chunk = max(1, 1_000_000 // len(self.factors))
         for start in range(0, len(x), chunk):
             part = x[start : start + chunk]
-            out[start : start + chunk] = self.law.cdf(part[:, None] / self.factors) @ self.weights
+            out[start : start + chunk] = _cdf_of(self.law, part[:, None] / self.factors) @ self.weights
         return out
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         used = self.factors[self.weights > 0]
         ends = np.outer([used.min(), used.max()], self.law.quantile(p))
         return _between(self._cdf, p, ends.min(axis=0), ends.max(axis=0))
+
+
+def _cdf_of(law: Law, x: np.ndarray) -> np.ndarray:
+    """P(T <= x) of a part, which needs no second check of x."""
+    return law._cdf(x.ravel()).reshape(x.shape) if isinstance(law, BaseLaw) else law.cdf(x)
 
 
 def _between(

@@ -178,6 +178,13 @@ def default(x: Any) -> Law:
     return corrected if enough else Hull(corrected, tail(marks))
 
 
+def of_totals(method: str, x: np.ndarray, start: np.ndarray) -> list[Law]:
+    """Confidence distributions of many totals by one of the methods of this module."""
+    law = {"bca-tail": default, "bca": bca, "tail": tail, "skew-corrected": skew_corrected, "compound-poisson": percentile}[
+        method]
+    return [law(part) for part in np.split(x, start[1:-1])]
+
+
 def resampled(x: Any, weights: Any) -> Law:
     """Percentile distribution of resampled totals, one a row of vendor weights.
 

@@ -89,6 +89,48 @@ def nodes(dist: Any, n: int = 256, *, name: str = "factor") -> Nodes:
     return np.clip(mean + (x - centre) * ratio, low, high), w
 
 
+def gauss(x: np.ndarray, w: np.ndarray, n: int) -> Nodes:
+    """Gauss rule of a discrete law: `n` points with all of its moments up to the (2n - 1)th.
+
+    By the three-term recurrence of its orthogonal polynomials (Golub & Welsch 1969), in standardised numbers.
+
+    Parameters
+    ----------
+    x, w : array of shape (n_nodes,)
+        Places and weights with sum 1.
+    n : int
+        Fewer where the law has fewer places.
+
+    References
+    ----------
+    Golub & Welsch (1969), Math. Comput. 23, 221-230.
+
+    Examples
+    --------
+    >>> points, weights = gauss(np.array([0.0, 1.0, 2.0]), np.array([0.25, 0.5, 0.25]), 2)
+    >>> points.round(4), weights
+    (array([0.2929, 1.7071]), array([0.5, 0.5]))
+    """
+    centre = float(w @ x)
+    scale = math.sqrt(float(w @ (x - centre) ** 2))
+    if scale == 0:
+        return np.array([centre]), np.ones(1)
+    z = (x - centre) / scale
+    before, now = np.zeros(len(x)), np.ones(len(x))
+    diagonal, beside = [], [0.0]
+    while len(diagonal) < n:
+        diagonal.append(float(w @ (z * now**2)))
+        before, now = now, (z - diagonal[-1]) * now - beside[-1] * before
+        norm = math.sqrt(float(w @ now**2))
+        if norm < 1e-9:  # no more places
+            break
+        beside.append(norm)
+        now = now / norm
+    n = len(diagonal)
+    places, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[1:n], 1) + np.diag(beside[1:n], -1))
+    return centre + scale * places, vectors[0] ** 2
+
+
 def log_variance(dist: Any, *, name: str = "factor") -> float:
     """Var ln M of a frozen law on the positive numbers, by quadrature.
 

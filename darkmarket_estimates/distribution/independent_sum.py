@@ -1,123 +1,228 @@
-r"""Inversion of a sum of independent vendors: characteristic functions multiplied on a grid.
+r"""Inversion of sums of independent vendors, many totals at once: characteristic functions multiplied on grids.
 
-The few dominant vendors enter by their closed form; all others in classes of like vendors, by the logarithm of their
-characteristic function on the few frequencies where it is not yet 0.
+The dominant vendors of a total enter by their closed form; all others in classes of like vendors, by the logarithm of
+their characteristic function. Where the product fades within the few frequencies of a coarse grid, the law is smooth
+and these frequencies hold all of it; else it has atoms, and each vendor is laid on the fine grid.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft, interpolate
 
-from darkmarket_estimates.distribution.compound_poisson import on_grid, split
+from darkmarket_estimates.distribution.compound_poisson import split
 from darkmarket_estimates.distribution.law import GridLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.distribution.unit_laws import unit_laws
+from darkmarket_estimates.distribution.vendors import Vendors
 
-FEWEST_POINTS, MOST_POINTS = 2**14, 2**16
+FEWEST_POINTS, FINE, MOST_POINTS = 2**11, 2**14, 2**16
 LOST_MASS = 1e-6  # multipliers have power tails: a grid that loses less would be too coarse
-_N_LARGEST = 512  # at most so many vendors are treated one by one
-_DOMINANT = 0.1  # share of the variance of itself and all smaller vendors that makes one dominant
+COARSE = 2**10, 2**12  # cells of the grids on which smooth laws are multiplied
+FADED = 1e-6  # a transform this small has nothing behind it
 _N_FREQUENCIES = 64
 _TURN = 0.5  # radians that the fastest class may turn between two frequencies
+_CELLS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True, slots=True)
-class Vendors:
-    """Vendors sorted for the inversion: the dominant ones, and classes of like vendors for all others.
+class Grids:
+    """The cyclic grid of each total, in its own unit: `n_points` cells of width `step`, the first one at `first`."""
 
-    A class of weight c and pair (y, q) stands for vendors with sums c y, c y^2 and c q: the mean and the variance of
-    the total stay exact.
-    """
+    n_points: np.ndarray
+    step: np.ndarray
+    first: np.ndarray
+    shift: np.ndarray  # classes enter about their mean
+    mean: np.ndarray
+    deviation: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    bounds: tuple[np.ndarray, np.ndarray]
 
-    large: np.ndarray  # (n_large, 2): y, q
-    small: np.ndarray  # (n_classes, 2): y, q
-    counts: np.ndarray  # (n_classes,)
-    sums: np.ndarray  # of y, y^2, q over all vendors
-    unit: float
+
+def total_laws(vendors: Vendors, multiplier: Multiplier) -> list[GridLaw]:
+    """Invert the product of the characteristic functions of each total."""
+    grids = _grids(vendors, multiplier)
+    laws: dict[int, GridLaw] = {}
+    rough = np.arange(len(vendors))
+    for n_cells in COARSE:
+        for n_points, some in _portions(rough, vendors, grids, n_cells):
+            transform, faded = _smooth(vendors, multiplier, grids, some, n_cells)
+            laws |= zip(some[faded], _laws(vendors, grids, some[faded], transform[faded], n_points), strict=True)
+        rough = np.setdiff1d(rough, [*laws])
+    if len(rough):
+        fewest = np.where(np.diff(vendors.small_start) > 0, FINE, 2 * FEWEST_POINTS)
+        grids = _grids(vendors, multiplier, fewest)
+        for n_points, some in _portions(rough, vendors, grids):
+            laws |= zip(some, _laws(vendors, grids, some, _rough(vendors, multiplier, grids, some, n_points), n_points),
+                        strict=True)
+    return [laws[i] for i in range(len(vendors))]
 
 
-def arrange(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> Vendors:
-    """Split vendors into dominant ones and classes; in the unit of the largest."""
-    unit = float(max(np.abs(y).max(), math.sqrt(q.max())))
-    y, q = y / unit, q / unit**2
+def _grids(vendors: Vendors, multiplier: Multiplier, fewest: np.ndarray | int = FEWEST_POINTS) -> Grids:
+    y, square, q = vendors.sums.T
     between, within = multiplier.variances
-    variance = between * y * y + within * q
-    sums = np.array([y.sum(), y @ y, q.sum()])
-    # A single sale counts like a standard deviation: where few sales are missing the law has jumps of a price.
-    weight = np.maximum(variance, (q / np.where(y == 0, np.inf, y)) ** 2)
-    top = np.argpartition(-weight, min(_N_LARGEST, len(y)) - 1)[:_N_LARGEST]
-    top = top[np.argsort(-weight[top])]
-    rest = variance.sum() - np.cumsum(variance[top]) + variance[top]  # of itself and all smaller ones
-    calm = np.flatnonzero((weight[top] <= _DOMINANT * rest) | (rest <= 1e-9 * variance.sum()))
-    n_large = int(calm[0]) if len(calm) else len(top)
-    large = top[:n_large]
-    small = np.ones(len(y), dtype=bool)
-    small[large] = False
-    classes, counts = _classes(y[small], q[small], variance[small])
-    return Vendors(np.column_stack([y[large], q[large]]), classes, counts, sums, unit)
-
-
-def _classes(y: np.ndarray, q: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Classes by sign, by size (half steps of ln sd) and by number of reviews (unit steps of ln n)."""
-    if not len(y):
-        return np.empty((0, 2)), np.empty(0)
-    size = np.minimum((np.log(variance.max()) - np.log(variance)).astype(np.int64), 18)
-    number = np.clip(np.rint(np.log(y * y / q)), -28, 28).astype(np.int64) + 28
-    key = (size * 57 + number) * 2 + (y < 0)
-    sums = [np.bincount(key, weights=part, minlength=19 * 57 * 2) for part in (y, y * y, q)]
-    used = sums[1] > 0
-    first, second, square = (part[used] for part in sums)
-    counts = first**2 / second
-    return np.column_stack([second / first, square / counts]), counts
-
-
-def total_law(vendors: Vendors, multiplier: Multiplier) -> GridLaw:
-    """Invert the product of the characteristic functions on a grid."""
-    y, square, q = map(float, vendors.sums)
-    between, within = multiplier.variances
-    mean, variance = y / multiplier.share, between * square + within * q
-    deviation = math.sqrt(variance)
-    everyone = np.concatenate([vendors.large, vendors.small])
+    laws = unit_laws(multiplier)
+    mean, deviation = y / multiplier.share, np.sqrt(between * square + within * q)
+    n = len(vendors)
+    owner = np.concatenate([np.repeat(np.arange(n), np.diff(s)) for s in (vendors.large_start, vendors.small_start)])
+    rows = np.concatenate([vendors.large, vendors.small])
     each = np.concatenate([np.ones(len(vendors.large)), np.maximum(vendors.counts, 1.0)])
-    low, high = mean - 8.5 * deviation, mean + 8.5 * deviation
-    ends = multiplier.far_end(everyone[:, 0], everyone[:, 1], LOST_MASS / len(everyone) / each)
-    positive, negative = everyone[:, 0].min() >= 0, everyone[:, 0].max() <= 0
-    high = min(high, y) if negative else max(high, mean + float(ends.max()))
-    low = max(low, y) if positive else min(low, mean + float(ends.min()))
-    n_points = FEWEST_POINTS
-    size = float(np.abs(everyone[:, 0]) @ each) / multiplier.share
-    while n_points < MOST_POINTS and 1.5 * (high - low) / n_points > 1e-3 * size:
-        n_points *= 2
-    margin = len(vendors.large) + 3  # cells: each vendor's atoms may be rounded down by one
-    step = (high - low) / (n_points - 2 * margin)
-    shift = float(vendors.small[:, 0] @ vendors.counts) / multiplier.share  # classes enter about their mean
-    first = math.floor((low - shift) / step) - margin
-    transform = _small_transform(vendors, multiplier, step, n_points)
-    for pair in vendors.large:
-        positions, mass = multiplier.masses(pair[0], pair[1], step, low - mean, high - mean)
-        transform *= fft.rfft(split(positions / step, n_points, mass, limit=math.inf))  # no negative mass at an atom
-    pmf = np.roll(fft.irfft(transform, n_points), -(first % n_points))
-    bounds = (y if positive else -math.inf, y if negative else math.inf)
-    law = on_grid(pmf, first, step, vendors.unit, shift=shift, mean=mean, variance=variance, bounds=bounds,
-                  lost_mass=LOST_MASS)
-    prices = np.abs(everyone[:, 1] / everyone[:, 0])
-    if len(vendors.small) and np.ptp(prices) <= 1e-9 * prices.max():
-        # One price for all: the law has steps of that price, which the classes' transform smooths.
-        return replace(law, error_bound=law.error_bound + float(prices.max()) * vendors.unit / 2)
-    return law
+    lost = LOST_MASS / np.bincount(owner)[owner] / each
+    number, price, offset = laws.stretched(*vendors.large.T)
+    ends = np.concatenate([offset + price * laws.reach(number, lost[: len(vendors.large)]) - vendors.large[:, 0] / multiplier.share,
+                           multiplier.far_end(*vendors.small.T, lost[len(vendors.large):])])
 
-
-def _small_transform(vendors: Vendors, multiplier: Multiplier, step: float, n_points: int) -> np.ndarray:
-    """Characteristic function of the classes about their mean, on the frequencies of the grid."""
-    out = np.ones(n_points // 2 + 1, dtype=np.complex128)
-    if not len(vendors.counts):
+    def over(ufunc: np.ufunc, values: np.ndarray, start: float) -> np.ndarray:
+        out = np.full(n, start)
+        ufunc.at(out, owner, values)
         return out
-    y, q = vendors.small.T
+
+    low, high = mean - 8.5 * deviation, mean + 8.5 * deviation
+    positive, negative = over(np.minimum, rows[:, 0], np.inf) >= 0, over(np.maximum, rows[:, 0], -np.inf) <= 0
+    high = np.where(negative, np.minimum(high, y), np.maximum(high, mean + over(np.maximum, ends, -np.inf)))
+    low = np.where(positive, np.maximum(low, y), np.minimum(low, mean + over(np.minimum, ends, np.inf)))
+    size = np.bincount(owner, np.abs(rows[:, 0]) * each, n) / multiplier.share
+    wanted = (high - low) / np.minimum(1e-3 * size / 1.5, deviation / 16)
+    n_points = 2 ** np.ceil(np.log2(np.clip(wanted, fewest, MOST_POINTS))).astype(np.int64)
+    margin = np.diff(vendors.large_start) + 3  # cells: each vendor's atoms may be rounded down by one
+    step = (high - low) / (n_points - 2 * margin)
+    small_owner = owner[len(vendors.large):]
+    shift = np.bincount(small_owner, vendors.small[:, 0] * vendors.counts, n) / multiplier.share
+    first = np.floor((low - shift) / step).astype(np.int64) - margin
+    return Grids(n_points, step, first, shift, mean, deviation, low, high,
+                 (np.where(positive, y, -np.inf), np.where(negative, y, np.inf)))
+
+
+def _portions(
+    totals: np.ndarray, vendors: Vendors, grids: Grids, n_cells: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Totals with grids of one length, in portions that fit the memory."""
+    for n_points in np.unique(grids.n_points[totals]):
+        alike = totals[grids.n_points[totals] == n_points]
+        cells = np.diff(vendors.large_start)[alike] * (n_cells or n_points) + n_points
+        for some in np.split(alike, np.flatnonzero(np.diff(np.cumsum(cells) // _CELLS_AT_ONCE)) + 1):
+            yield int(n_points), some
+
+
+# -- transforms ---------------------------------------------------------------------------------------------------------
+
+
+def _smooth(
+    vendors: Vendors, multiplier: Multiplier, grids: Grids, totals: np.ndarray, n_cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms on a coarse grid with the period of the fine one, 0 from where they fade, and whether they do."""
+    step = grids.step[totals] * grids.n_points[totals] / n_cells
+    out = np.ones((len(totals), n_cells // 2 + 1), dtype=np.complex128)
+    rows, start = pick(vendors.large_start, totals)
+    if len(rows):
+        total = np.repeat(np.arange(len(totals)), np.diff(start))
+        spectra, centre = _unit_spectra(vendors, multiplier, grids, rows, totals[total], step[total], n_cells, sharp=False)
+        some = np.diff(start) > 0
+        out[some] = np.multiply.reduceat(spectra, start[:-1][some], axis=0)
+        turn = (np.bincount(total, centre, len(totals)) / (step * n_cells)) % 1.0
+        out *= np.exp(-2j * math.pi * turn[:, None] * np.arange(out.shape[1]))
+    for i, at in enumerate(totals):
+        if vendors.small_start[at + 1] > vendors.small_start[at]:
+            out[i] *= _classes_transform(vendors, multiplier, int(at), float(step[i]), n_cells)
+    large = np.abs(out) > FADED
+    last = out.shape[1] - np.argmax(large[:, ::-1], axis=1)
+    blocks = np.zeros(len(totals), dtype=bool)
+    if len(rows):
+        blocks[total[~unit_laws(multiplier).single(*vendors.large[rows].T)]] = True
+    last = np.where(last > 0.5 * out.shape[1], np.where(blocks, _first_gap(large), 0), last)
+    out[np.arange(out.shape[1]) >= last[:, None]] = 0.0
+    return out, last > 0
+
+
+def _first_gap(large: np.ndarray, width: int = 16) -> np.ndarray:
+    """Where `width` frequencies in a row have faded (what follows is the echo of blocks of counts); 0 for nowhere."""
+    runs = np.cumsum(large, axis=1)
+    gap = (runs[:, width:] == runs[:, :-width])[:, : large.shape[1] // 2]
+    return np.where(gap.any(axis=1), np.argmax(gap, axis=1) + 1, 0)
+
+
+def pick(start: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of some totals, and where each total begins among them."""
+    size = np.diff(start)[totals]
+    ends = np.concatenate([[0], np.cumsum(size)])
+    return np.repeat(start[totals] - ends[:-1], size) + np.arange(ends[-1]), ends
+
+
+def _unit_spectra(
+    vendors: Vendors, multiplier: Multiplier, grids: Grids, rows: np.ndarray, total: np.ndarray, step: np.ndarray,
+    n_cells: int, *, sharp: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transform of each dominant vendor about a centre of its own, and that centre.
+
+    By the atoms of its number of reviews. An atom is split over two cells where it stays one (`sharp`), else, and for
+    a vendor narrower than a cell, over three: these keep the variance, and no law of atoms shows their negative weights.
+    """
+    laws = unit_laws(multiplier)
+    number, price, offset = laws.stretched(*vendors.large[rows].T, nearest=not sharp)
+    known, which = np.unique(number, return_inverse=True)
+    atoms = [laws.atoms(float(n)) for n in known]
+    of, ends = pick(np.concatenate([[0], np.cumsum([len(k) for k, _ in atoms])]), which)
+    vendor = np.repeat(np.arange(len(rows)), np.diff(ends))
+    mean = number * (1 / multiplier.share - 1)
+    # a turn by parts of a cell is exact where the transform has faded, and rings where it has not
+    middle = -offset / price if sharp else np.rint(mean)
+    reach = mean + np.where(price > 0, grids.high[total] - grids.mean[total], grids.low[total] - grids.mean[total]) / price
+    k = np.minimum(np.concatenate([k for k, _ in atoms])[of], reach[vendor])
+    mass = np.concatenate([m for _, m in atoms])[of]
+    position = (price / step)[vendor] * (k - middle[vendor])
+    nearest, row = np.rint(position).astype(np.int64), vendor * n_cells
+    f = position - nearest
+    side = f * f
+    if sharp:
+        between, within = multiplier.variances
+        wide = between * vendors.large[rows, 0] ** 2 + within * vendors.large[rows, 1] > step * step
+        side = np.where(wide[vendor], np.abs(f), side)
+    cells = [(nearest + i) % n_cells + row for i in (-1, 0, 1)]
+    weights = [(side - f) / 2 * mass, (1 - side) * mass, (side + f) / 2 * mass]
+    grid = np.bincount(np.concatenate(cells), np.concatenate(weights), len(rows) * n_cells).reshape(-1, n_cells)
+    return fft.rfft(grid, axis=1), offset + price * middle
+
+
+def _rough(vendors: Vendors, multiplier: Multiplier, grids: Grids, totals: np.ndarray, n_points: int) -> np.ndarray:
+    """Transforms on the fine grid: every count that matters is an atom."""
+    out = np.ones((len(totals), n_points // 2 + 1), dtype=np.complex128)
+    rows, start = pick(vendors.large_start, totals)
+    total, step = np.repeat(np.arange(len(totals)), np.diff(start)), grids.step[totals]
     between, within = multiplier.variances
-    deviation = math.sqrt(float(vendors.counts @ (between * y * y + within * q)))
+    y, q = vendors.large[rows].T
+    single = unit_laws(multiplier).single(y, q)
+    if single.any():
+        spectra, _ = _unit_spectra(vendors, multiplier, grids, rows[single], totals[total[single]],
+                                        step[total[single]], n_points, sharp=True)
+        some, begin = np.unique(total[single], return_index=True)
+        out[some] = np.multiply.reduceat(spectra, begin, axis=0)
+    for i, total_ in zip(total[~single], rows[~single], strict=True):
+        low, high = (end[totals[i]] - grids.mean[totals[i]] for end in (grids.low, grids.high))
+        positions, mass = multiplier.masses(*vendors.large[total_], step[i], low, high)
+        # no negative mass at an atom; a vendor narrower than a cell keeps its variance instead
+        y_, q_ = vendors.large[total_]
+        limit = math.inf if between * y_ * y_ + within * q_ > step[i] ** 2 else 0.0
+        out[i] *= fft.rfft(split(positions / step[i], n_points, mass, limit=limit))
+    for i, at in enumerate(totals):
+        if vendors.small_start[at + 1] > vendors.small_start[at]:
+            out[i] *= _classes_transform(vendors, multiplier, int(at), float(step[i]), n_points)
+    return out
+
+
+def _classes_transform(
+    vendors: Vendors, multiplier: Multiplier, total: int, step: float, n_points: int
+) -> np.ndarray:
+    """Transform of a total's classes about their mean, on the frequencies of a grid."""
+    rows = slice(vendors.small_start[total], vendors.small_start[total + 1])
+    (y, q), counts = vendors.small[rows].T, vendors.counts[rows]
+    out = np.ones(n_points // 2 + 1, dtype=np.complex128)
+    between, within = multiplier.variances
+    deviation = math.sqrt(float(counts @ (between * y * y + within * q)))
     nyquist = math.pi / step
     if deviation < 3 * step:  # too narrow for the grid: only the variance matters, by unit steps up and down
         return out * np.exp((deviation / step) ** 2 * (np.cos(np.linspace(0, math.pi, len(out))) - 1))
@@ -128,7 +233,7 @@ def _small_transform(vendors: Vendors, multiplier: Multiplier, step: float, n_po
         n = max(_N_FREQUENCIES, math.ceil(2 * last * fastest / _TURN))
         # Dense at 0, where the far tail is made.
         t = grid if n >= len(out) else last * np.linspace(0.0, 1.0, n) ** 2
-        log = vendors.counts @ multiplier.log_transform(y, q, t)
+        log = counts @ multiplier.log_transform(y, q, t)
         if t is grid or last >= nyquist or log.real[-1] < -18.0:
             break
         last = min(last * 1.5, nyquist)
@@ -138,3 +243,38 @@ def _small_transform(vendors: Vendors, multiplier: Multiplier, step: float, n_po
     out[n:] = 0.0
     out[:n] = np.exp(interpolate.CubicSpline(t, log)(grid[:n]))
     return np.conj(out)  # numpy's forward transform has exp(-i t x)
+
+
+# -- laws ---------------------------------------------------------------------------------------------------------------
+
+
+def _laws(
+    vendors: Vendors, grids: Grids, totals: np.ndarray, transform: np.ndarray, n_points: int
+) -> Iterator[GridLaw]:
+    """Laws from transforms; those of smooth laws may be cut short."""
+    first, step, unit = (part[totals][:, None] for part in (grids.first, grids.step, vendors.unit))
+    turn = (np.arange(transform.shape[1]) * (first % n_points)) % n_points  # the grid begins at its first cell
+    mass = fft.irfft(transform * np.exp(2j * math.pi / n_points * turn), n_points, axis=1)
+    cumulative = np.zeros((len(totals), n_points + 1))
+    np.cumsum(mass, axis=1, out=cumulative[:, 1:])
+    np.clip(np.maximum.accumulate(cumulative, axis=1), 0.0, 1.0, out=cumulative)
+    cumulative[:, -1] = 1.0
+    edges = (first - 0.5 + np.arange(n_points + 1)) * step + grids.shift[totals][:, None]
+    points = np.clip(edges, *(b[totals][:, None] for b in grids.bounds)) * unit
+    bound = 1.5 * grids.step[totals] * vendors.unit[totals] + _price_steps(vendors, totals)
+    mean, variance = grids.mean[totals] * vendors.unit[totals], (grids.deviation[totals] * vendors.unit[totals]) ** 2
+    for i in range(len(totals)):
+        yield GridLaw(points[i], cumulative[i], float(mean[i]), float(variance[i]), float(bound[i]), LOST_MASS)
+
+
+def _price_steps(vendors: Vendors, totals: np.ndarray) -> np.ndarray:
+    """Half a price where all vendors have one price: the law has steps of it, which classes smooth."""
+    out = np.zeros(len(totals))
+    for i, total in enumerate(totals):
+        small = slice(vendors.small_start[total], vendors.small_start[total + 1])
+        if small.stop > small.start:
+            large = slice(vendors.large_start[total], vendors.large_start[total + 1])
+            prices = np.abs(np.concatenate([rows[:, 1] / rows[:, 0] for rows in (vendors.large[large], vendors.small[small])]))
+            if np.ptp(prices) <= 1e-9 * prices.max():
+                out[i] = float(prices.max()) * vendors.unit[total] / 2
+    return out

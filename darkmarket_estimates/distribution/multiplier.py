@@ -140,13 +140,13 @@ class Multiplier:
         if len(k) > 2 * _N_CURVE:
             # The log probability is smooth in log k: a spline through few points replaces three log-gammas a point.
             knots = np.geomspace(k[0] + 1, k[-1] + 1, _N_CURVE)
-            log = interpolate.CubicSpline(np.log(knots), self._log_mass(knots - 1, number))(np.log(k + 1))
+            log = interpolate.CubicSpline(np.log(knots), self.log_mass(knots - 1, number))(np.log(k + 1))
         else:
-            log = self._log_mass(k, number)
+            log = self.log_mass(k, number)
         mass = np.exp(log) * width
         return y + price * k, mass / mass.sum()
 
-    def _log_mass(self, k: np.ndarray, number: float) -> np.ndarray:
+    def log_mass(self, k: np.ndarray, number: float) -> np.ndarray:
         """Log probability of k unreviewed sales: negative binomial, with a Beta share beta negative binomial."""
         count = special.gammaln(number + k) - special.gammaln(number) - special.gammaln(k + 1)
         if math.isinf(self.alpha):

@@ -7,18 +7,24 @@ characteristic functions multiply.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution.independent_sum import arrange, total_law
+from darkmarket_estimates.distribution.factors import gauss
+from darkmarket_estimates.distribution.independent_sum import pick, total_laws
 from darkmarket_estimates.distribution.law import Law, Mixture, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.distribution.vendors import arrange
 from darkmarket_estimates.errors import AssumptionError, DataError
 
 _ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
+#: Gauss points of the mean share, by its coefficient of variation beside the law's own at most.
+_POINTS, _RATIOS = (2, 3, 5), np.array([0.15, 0.4, 0.8])
 
 
 def realised(
@@ -73,13 +79,62 @@ def realised(
     >>> law.mean, law.quantile([0.025, 0.975]).round(0)
     (1100.0, array([ 760., 1639.]))
     """
-    multiplier = Multiplier.of(share, spread, spread_law)
     y, q = _pairs(y, q)
-    if multiplier.known or not len(y):
-        return PointLaw(float(y.sum()))
-    if signed or (y <= 0).any():
-        y, q = _two_sided(y, q, multiplier)
-    return total_law(arrange(y, q, multiplier), multiplier)
+    return realised_totals(y, q, np.array([0, len(y)]), share, spread, spread_law=spread_law, signed=signed)[0]
+
+
+def realised_totals(
+    y: np.ndarray, q: np.ndarray, start: np.ndarray, share: float, spread: float, *, spread_law: str = "default",
+    signed: bool = False,
+) -> list[Law]:
+    """Laws of many totals in one pass; `realised` is that of one.
+
+    Parameters
+    ----------
+    y, q : array of shape (n_vendors,)
+        As in `realised`, total by total.
+    start : int array of shape (n_totals + 1,)
+        Where the vendors of each total begin.
+    share, spread, spread_law, signed
+        As in `realised`, the same for all totals.
+
+    Returns
+    -------
+    list of Law
+
+    Examples
+    --------
+    >>> y, q = np.array([300.0, 200.0, 50.0]), np.array([9000.0, 4000.0, 500.0])
+    >>> [law.mean for law in realised_totals(y, q, np.array([0, 2, 3]), 0.5, 0.1)]
+    [1000.0, 100.0]
+    """
+    multiplier = Multiplier.of(share, spread, spread_law)
+    y, q, start = _occurring(y, q, start)
+    return _totals(y, q, start, multiplier, signed=signed or bool((y <= 0).any()))
+
+
+def _totals(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multiplier, *, signed: bool) -> list[Law]:
+    laws: list[Law] = [PointLaw(0.0)] * (len(start) - 1)
+    some = np.flatnonzero(np.diff(start))
+    if not len(some):
+        return laws
+    begin = start[:-1][some]
+    if multiplier.known:
+        found: Sequence[Law] = [PointLaw(float(total)) for total in np.add.reduceat(y, begin)]
+    else:
+        ends = np.append(begin, len(y))
+        if signed:
+            y, q, ends = _two_sided(y, q, ends, multiplier)
+        found = total_laws(arrange(y, q, ends, multiplier), multiplier)
+    for at, law in zip(some, found, strict=True):
+        laws[at] = law
+    return laws
+
+
+def _occurring(y: np.ndarray, q: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vendors with reviews."""
+    keep = q > 0
+    return y[keep], q[keep], np.concatenate([[0], np.cumsum(keep)])[start]
 
 
 def realised_uncertain_share(
@@ -114,6 +169,16 @@ def realised_uncertain_share(
     >>> law.quantile([0.025, 0.975]).round(0)
     array([ 663., 1554.])
     """
+    y, q = _pairs(y, q)
+    return realised_totals_uncertain_share(y, q, np.array([0, len(y)]), mean_nodes, weights, size_s,
+                                           spread_law=spread_law)[0]
+
+
+def realised_totals_uncertain_share(
+    y: np.ndarray, q: np.ndarray, start: np.ndarray, mean_nodes: Any, weights: Any, size_s: float, *,
+    spread_law: str = "default",
+) -> list[Mixture]:
+    """Laws of many totals under one uncertain mean share; `realised_uncertain_share` is that of one."""
     m, w = checks.float_array(mean_nodes, "mean_nodes"), checks.float_array(weights, "weights", low=0)
     checks.same_length(mean_nodes=m, weights=w)
     if not len(m) or m.min() <= 0 or m.max() > 1:
@@ -122,25 +187,56 @@ def realised_uncertain_share(
     if not size_s > 0:
         raise AssumptionError("size_s is out of range", expected="a number > 0, or inf for no spread",
                               got=repr(size_s))
-    y, q = _pairs(y, q)
+    y, q, start = _occurring(y, q, start)
     order = np.argsort(m)
     m, w = m[order], w[order] / w.sum()
-    if not len(y):
-        return Mixture([PointLaw(0.0)], np.ones(1))
+    centre = float(w @ m)
+    steadiness = _own_variation(y, q, start, Multiplier.of_size(min(centre, 1 - 1e-9), size_s, spread_law))
+    spread = math.sqrt(float(w @ (m - centre) ** 2)) / centre
+    wanted = np.searchsorted(_RATIOS, spread / steadiness)
+    out: list[Mixture] = [Mixture([PointLaw(0.0)], np.ones(1))] * (len(start) - 1)
+    for kind in np.unique(wanted[steadiness < math.inf]):
+        some = np.flatnonzero((wanted == kind) & (steadiness < math.inf))
+        rows, begin = pick(start, some)
+        part = y[rows], q[rows], begin, m, w, size_s, spread_law
+        laws = _at_points(*part, n=_POINTS[kind]) if kind < len(_POINTS) else _between_anchors(*part)
+        for at, law in zip(some, laws, strict=True):
+            out[at] = law
+    return out
+
+
+def _own_variation(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multiplier) -> np.ndarray:
+    """Coefficient of variation of each total given the mean share; infinite for a total of 0."""
+    owner = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    total, variance = (np.bincount(owner, part, len(start) - 1) for part in (
+        y / multiplier.share, multiplier.variances[0] * y * y + multiplier.variances[1] * q))
+    return np.divide(np.sqrt(variance), total, out=np.full(len(total), np.inf), where=total > 0)
+
+
+def _at_points(
+    y: np.ndarray, q: np.ndarray, start: np.ndarray, m: np.ndarray, w: np.ndarray, size_s: float, spread_law: str, *, n: int
+) -> list[Mixture]:
+    """Laws at the Gauss points of the mean share: where a law is wide beside them it changes little between them."""
+    points, weights = gauss(m, w, n)
+    laws = [_totals(y, q, start, Multiplier.of_size(float(point), size_s, spread_law), signed=False) for point in points]
+    return [Mixture(each, weights) for each in zip(*laws, strict=True)]
+
+
+def _between_anchors(
+    y: np.ndarray, q: np.ndarray, start: np.ndarray, m: np.ndarray, w: np.ndarray, size_s: float, spread_law: str
+) -> list[Mixture]:
+    """Laws at a few shares, those between them scaled to their own mean: the shape changes slowly with the share."""
     centre = float(w @ m)
     n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * centre**2)]
     anchors = np.unique(np.interp(special.ndtr(np.linspace(-2.4, 2.4, n_anchors)), np.cumsum(w) - w / 2, m))
-    vendors = arrange(y, q, Multiplier.of_size(min(centre, 1 - 1e-9), size_s, spread_law))
-    laws = []
-    masses = np.zeros(len(anchors))
+    masses, parts = np.zeros(len(anchors)), []
     for i, anchor in enumerate(anchors):
         hat = w * np.interp(m, anchors, np.eye(len(anchors))[i])
         near = hat > 0
-        multiplier = Multiplier.of_size(float(anchor), size_s, spread_law)
-        law = PointLaw(float(y.sum())) if multiplier.known else total_law(vendors, multiplier)
         masses[i] = hat.sum()
-        laws.append(ScaledMixture(law, anchor / m[near], hat[near] / masses[i]))
-    return Mixture(laws, masses)
+        laws = _totals(y, q, start, Multiplier.of_size(float(anchor), size_s, spread_law), signed=False)
+        parts.append([ScaledMixture(law, anchor / m[near], hat[near] / masses[i]) for law in laws])
+    return [Mixture(laws, masses) for laws in zip(*parts, strict=True)]
 
 
 def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +252,9 @@ def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
     return y[keep], q[keep]
 
 
-def _two_sided(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+def _two_sided(
+    y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multiplier
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vendors whose parts nearly cancel (y^2 < q) as one part on each side of 0.
 
     The effective index y^2 / q would tend to 0, a rare huge jump, where sales of both signs are nearly symmetric. The
@@ -169,5 +267,9 @@ def _two_sided(y: np.ndarray, q: np.ndarray, multiplier: Multiplier) -> tuple[np
     left = q[cancels] - (root**2 - y[cancels] ** 2) / 2 * between / within
     parts = [left * side / root for side in sides]
     keep = [part > 0 for part in parts]
-    return (np.concatenate([y[~cancels], sides[0][keep[0]], -sides[1][keep[1]]]),
-            np.concatenate([q[~cancels], parts[0][keep[0]], parts[1][keep[1]]]))
+    owner = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    of = np.concatenate([owner[~cancels], owner[cancels][keep[0]], owner[cancels][keep[1]]])
+    order = np.argsort(of, kind="stable")
+    return (np.concatenate([y[~cancels], sides[0][keep[0]], -sides[1][keep[1]]])[order],
+            np.concatenate([q[~cancels], parts[0][keep[0]], parts[1][keep[1]]])[order],
+            np.searchsorted(of[order], np.arange(len(start))))

@@ -45,7 +45,7 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
         count = source.numbers(schema.count, schema.counted)
         bad = ~np.isfinite(count) | (count < 0) | (count != np.floor(count))
         _refuse(source, schema, schema.count, bad, count, schema.counted, *COUNT)
-    unit = np.ones(n)
+    unit = np.broadcast_to(1.0, (n,))  # without days: ones that take no room
     if schema.days is not None:
         days = source.numbers(schema.days, "days")
         _refuse(source, schema, schema.days, ~np.isfinite(days) | (days <= 0), days, "days", *DAYS)
@@ -55,7 +55,7 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
         schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
     _check_captures(source, schema)
     with np.errstate(over="ignore"):
-        money = unit * price * count
+        money = price * count if schema.days is None else unit * price * count
     _refuse(source, schema, schema.price, ~np.isfinite(money), price, "price x " + schema.counted, *MONEY)
     table = MemoryTable(source, schema, np.arange(n), price, count, unit, vendor, listing, markets, schema.currency,
                         (), Audit())

@@ -63,6 +63,14 @@ def _summed(table: MemoryTable, codes: np.ndarray, times: np.ndarray) -> MemoryT
         place = table.source.place(str(table.schema.listing), int(np.argmax(other)), names=table.schema.names)
         raise DataError("rows of one listing name different vendors", where=place,
                         fix='duplicates="keep", if a listing id is used again by another vendor')
+    units = np.ones(n)
+    units[codes] = table.unit
+    if (other := units[codes] != table.unit).any():  # rates over different days do not add up
+        at = int(np.argmax(other))
+        raise DataError("rows of one listing have different days of exposure", expected="one number of days a listing",
+                        where=table.source.place(str(table.schema.days), at, names=table.schema.names),
+                        got=f"{1 / table.unit[at]:g} and {1 / units[codes[at]]:g}",
+                        fix='duplicates="largest", or "keep" if the rows follow each other in time')
     exposure = table.unit * table.count
     total, money = np.bincount(codes, exposure, n), np.bincount(codes, table.value, n)
     plain = np.bincount(codes, table.price, n) / np.maximum(times, 1)

@@ -10,8 +10,8 @@ import numpy as np
 
 from darkmarket_estimates.totals import Key, merge_column
 
-#: From so many rows on, compiling a loop pays.
-LARGE = 1_000_000
+#: From so many rows on, compiling a loop (most of a second) pays.
+LARGE = 10_000_000
 
 
 def ranks(packed: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,13 +81,21 @@ def sums(
             table[:, 4] = table[:, 1]
         return dict(zip(_NAMES, np.ascontiguousarray(table[:, :7].T)))
     with np.errstate(over="ignore", invalid="ignore"):  # sums that left the range of floats are refused later
-        unit = np.float64(1) if unit is None else unit
-        worth = unit * price
+        worth = price if unit is None else unit * price
         value = worth * count
-        listed = np.ones(len(cell)) if first is None else first
         whole = value if per_listing is None else per_listing
-        columns = (listed, unit * count, value, worth * worth * count, unit * unit * count, listed * whole**2, whole)
-        return {name: merge_column(name, values, cell, n_cells) for name, values in zip(_NAMES, columns)}
+        rows = {"reviews": count if unit is None else unit * count, "value": value, "price_sq_reviews": worth * value,
+                "listing_value_sq": whole * whole if first is None else first * whole * whole, "max_listing_value": whole}
+        if first is not None:
+            rows["n_listings"] = first
+        if unit is not None:
+            rows["rate_sq_reviews"] = unit * unit * count
+        found = {name: merge_column(name, values, cell, n_cells) for name, values in rows.items()}
+    if first is None:
+        found["n_listings"] = np.bincount(cell, minlength=n_cells).astype(float)
+    if unit is None:
+        found["rate_sq_reviews"] = found["reviews"].copy()
+    return {name: found[name] for name in _NAMES}
 
 
 def _cache_lines(n: int) -> np.ndarray:

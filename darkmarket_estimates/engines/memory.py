@@ -54,13 +54,19 @@ class MemoryTable:
     @property
     def value(self) -> np.ndarray:
         """Money of each row, per day where the table has days."""
+        return self._value(slice(None))
+
+    def _value(self, rows: np.ndarray | slice) -> np.ndarray:
+        price, count = self.price[rows], self.count[rows]
         with np.errstate(over="ignore"):
-            return self.unit * self.price * self.count
+            return price * count if self.schema.days is None else self.unit[rows] * price * count
 
     def entry(self, rule: str, rows: np.ndarray, after: float = 0.0) -> Entry:
         """An audit line on some rows whose money becomes `after`."""
-        return Entry(rule=rule, rows=int(rows.sum()), count=float(self.count[rows].sum()),
-                     value=float(self.value[rows].sum()), value_after=after, currency=self.currency)
+        n = int(np.count_nonzero(rows))
+        some = slice(None) if n == len(rows) else rows  # a slice copies nothing
+        return Entry(rule=rule, rows=n, count=float(self.count[some].sum()), value=float(self._value(some).sum()),
+                     value_after=after, currency=self.currency)
 
     def keep(self, mask: np.ndarray, rule: str) -> MemoryTable:
         """Return the table without the other rows, which the audit counts."""

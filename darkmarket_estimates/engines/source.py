@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from darkmarket_estimates.engines.kernels import ranks
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import MISSING, Key
-
 
 #: From so many rows on it pays to look whether text is sorted.
 _WORTH = 1_000
@@ -71,8 +71,8 @@ class Source:
     def labels(self, column: str) -> Key:
         """A column as codes by sorted text; null and NaN are "(missing)", 2014.0 is "2014"."""
         values = _plain(self.table.column(column))
-        if (sorted_text := _sorted_key(values)) is not None:
-            return sorted_text
+        if (quick := _sorted_key(values) or _counted_key(values)) is not None:
+            return quick
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         try:
@@ -161,7 +161,13 @@ def from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
         raise DataError("the arrays differ in length", expected="equal lengths", got=str(lengths))
     import pandas as pd
 
-    return from_frame(pd.DataFrame({str(name): pd.Series(np.asarray(values)) for name, values in columns.items()}))
+    def arrow(values: Any) -> pa.ChunkedArray:
+        array = np.asarray(values)
+        if array.ndim == 1 and (array.dtype.kind in "iu" or array.dtype == np.float64):
+            return pa.chunked_array([pa.array(array)])
+        return from_frame(pd.DataFrame({"values": pd.Series(array)})).column(0)
+
+    return pa.table({str(name): arrow(values) for name, values in columns.items()})
 
 
 def from_frame(frame: Any) -> pa.Table:
@@ -197,6 +203,8 @@ def from_frame(frame: Any) -> pa.Table:
 
 def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
     """The distinct texts of distinct values, sorted by code point, and the rank of each value among them."""
+    if pa.types.is_integer(values.type):
+        values = values.cast(pa.string())
     if _is_text(values.type):  # Arrow sorts UTF-8 by bytes, which is the order of Python's strings
         order = pc.sort_indices(values)
         rank = np.empty(len(values), dtype=np.int64)
@@ -222,6 +230,19 @@ def _sorted_key(values: pa.ChunkedArray) -> Key | None:
     if at < len(labels) and labels[at] == MISSING:
         return None  # refused below
     return Key(np.cumsum(starts) - 1, tuple(labels))
+
+
+def _counted_key(values: pa.ChunkedArray) -> Key | None:
+    """Codes of whole numbers in a range so narrow that they can be counted; None where it is not."""
+    if not pa.types.is_signed_integer(values.type) or len(values) < _WORTH or values.null_count:
+        return None
+    numbers = values.to_numpy()
+    low, high = int(numbers.min()), int(numbers.max())
+    if high - low > len(numbers):
+        return None
+    distinct, codes = ranks(numbers.astype(np.int64, copy=False) - low, high - low + 1)
+    labels, rank = _sorted_labels(pa.array(distinct + low))
+    return Key(rank[codes], tuple(labels))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -6,6 +6,7 @@ No rule is written in Spark's own SQL: the workers run the library on Arrow tabl
 from __future__ import annotations
 
 import json
+import secrets
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ from darkmarket_estimates.totals import Totals, check_by
 
 _NESTED = ("array", "map", "struct", "variant")
 _REST = ("what", "where", "expected", "got", "fix")
-_ANSWER = pa.schema([("part", pa.binary()), ("problem", pa.string())])
+#: An answer is a few rows: Spark keeps a large value in memory many times over, the driver's heap is 1 GB by default.
+_ANSWER = pa.schema([("part", pa.string()), ("at", pa.int32()), ("piece", pa.binary()), ("problem", pa.string())])
+_PIECE = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,14 +80,9 @@ class SparkTable(PlannedTable):
                 # without a number of partitions: spark.sql.shuffle.partitions holds, and Spark may join small ones
                 frame = frame.repartition(*parted)
             worker = _worker(names, self.schema, self.steps, tuple(groups), tuple(bands))
-            found = frame.select(*ours).mapInArrow(worker, "part binary, problem string").collect()
-        for row in found:
-            if row.problem is not None:
-                problem = json.loads(row.problem)
-                raise getattr(errors, problem.pop("kind"))(**problem)
-        if not found:
-            raise empty()
-        return parts.added([parts.Part.from_bytes(bytes(row.part)) for row in found]).finished()
+            # toArrow() and not collect(), which takes an answer that breaks off for one that ends
+            found = frame.select(*ours).mapInArrow(worker, "part string, at int, piece binary, problem string").toArrow()
+        return parts.added(_parts(found)).finished()
 
 
 def opener(frame: Any) -> SparkOpener:
@@ -119,15 +117,37 @@ def _worker(
         rows = [batch for batch in batches if batch.num_rows]
         if not rows:
             return
-        part, problem = None, None
+        packed, problem = b"", None
         try:
             table = pa.Table.from_batches(rows).rename_columns(names)
-            part = parts.answer(Source(table, ordered=False), schema, steps, by, bands).to_bytes()
+            packed = parts.answer(Source(table, ordered=False), schema, steps, by, bands).to_bytes()
         except DataError as error:
             problem = json.dumps({"kind": type(error).__name__, **{name: getattr(error, name) for name in _REST}})
-        yield pa.record_batch([pa.array([part], pa.binary()), pa.array([problem], pa.string())], schema=_ANSWER)
+        part = secrets.token_hex(8)
+        for at, start in enumerate(range(0, max(len(packed), 1), _PIECE)):
+            row = {"part": part, "at": at, "piece": packed[start:start + _PIECE], "problem": problem}
+            yield pa.RecordBatch.from_pylist([row], schema=_ANSWER)
 
     return answer
+
+
+def _parts(found: pa.Table) -> list[parts.Part]:
+    """The answers, put together from their pieces.
+
+    Raises
+    ------
+    DataError
+        What a worker found wrong; no row at all.
+    """
+    pieces: dict[str, dict[int, bytes]] = {}
+    for row in found.to_pylist():
+        if row["problem"] is not None:
+            problem = json.loads(row["problem"])
+            raise getattr(errors, problem.pop("kind"))(**problem)
+        pieces.setdefault(row["part"], {})[row["at"]] = row["piece"]
+    if not pieces:
+        raise empty()
+    return [parts.Part.from_bytes(b"".join(mine[at] for at in range(len(mine)))) for mine in pieces.values()]
 
 
 def _quoted(column: str) -> str:
@@ -154,6 +174,9 @@ def _our_words() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
             yield
+    except (EOFError, OSError, pa.ArrowInvalid) as error:
+        raise DataError("the answer of Spark broke off", got=f"{type(error).__name__}: {error}",
+                        fix="see Spark's log: an executor or the driver may lack memory") from error
     except (PySparkException, Py4JError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         if any("No module named 'darkmarket_estimates'" in line for line in lines):

@@ -13,14 +13,18 @@ import pandas as pd
 
 from darkmarket_estimates.api import turnover
 from darkmarket_estimates.assumptions import HoldingPrice
+from darkmarket_estimates.bayes import Posterior, fit
 from darkmarket_estimates.distribution.law import Law
 from darkmarket_estimates.errors import DataError, StatisticalWarning
 from darkmarket_estimates.estimate import Estimate
+from darkmarket_estimates.totals import Totals
 
 #: Options of `turnover`, with "clean", "by" and "bands" beside them or "turnover" for the rest; or a function of data.
 Variant = Mapping[str, Any] | Callable[[Any], Any]
 #: What a variant may change before the estimate.
 UPSTREAM = ("clean", "by", "bands")
+#: Options of every variant that a fit takes too.
+FIT = ("estimand", "confidence_level", "rng")
 COLUMNS = ("value", "floor", "lower_bound", "upper_bound", "low", "high", "kind", "flags", "seconds", "error")
 
 
@@ -52,8 +56,8 @@ def compare(data: Any, variants: Mapping[str, Variant], **shared: Any) -> pd.Dat
         A table that is no `Listings` yet needs ``price=``, ``reviews=``, ``vendor=`` and ``currency=`` among `shared`.
     variants : mapping of name to variant
         A variant is a mapping of options of `darkmarket_estimates.turnover`, flat or as ``{"clean": HoldingPrice(...),
-        "by": ..., "turnover": {...}}``; or a callable of the data that returns an Estimate, a number, or
-        ``(value, low, high)``.
+        "by": ..., "turnover": {...}}``; or ``{"bayes": spec, ...}`` with options of `bayes.fit`; or a callable of the data
+        that returns an Estimate, a Posterior, a number, or ``(value, low, high)``.
     **shared
         Options of every mapping; the variant's own come first.
 
@@ -117,7 +121,9 @@ def answer(data: Any, variant: Variant, shared: Mapping[str, Any]) -> Answer:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StatisticalWarning)
-            if isinstance(variant, Mapping):
+            if isinstance(variant, Mapping) and "bayes" in variant:
+                result = _fitted(data, variant, shared)
+            elif isinstance(variant, Mapping):
                 upstream = {k: v for k, v in variant.items() if k != "turnover"}
                 result = turnover(data, **{**shared, **upstream, **variant.get("turnover", {})})
             else:
@@ -128,8 +134,20 @@ def answer(data: Any, variant: Variant, shared: Mapping[str, Any]) -> Answer:
     return Answer(**found, seconds=time.perf_counter() - start)
 
 
+def _fitted(data: Any, variant: Mapping[str, Any], shared: Mapping[str, Any]) -> Any:
+    """Posterior of a Bayesian model: ``clean``, ``by`` and ``bands`` first, the rest are options of `bayes.fit`."""
+    options = {**{k: v for k, v in shared.items() if k in (*UPSTREAM, *FIT)}, **variant}
+    if not isinstance(data, Totals):
+        clean = options.pop("clean", None)
+        listings = data if clean is None else data.clean(clean)
+        data = listings.totals(**{k: options.pop(k) for k in ("by", "bands") if k in options})
+    return fit(data, options.pop("bayes"), **{"progress": False, **options})
+
+
 def _read(result: Any, confidence_level: float) -> dict[str, Any]:
-    """The parts of an Estimate, a number or (value, low, high)."""
+    """The parts of an Estimate or Posterior, a number or (value, low, high)."""
+    if isinstance(result, Posterior):
+        result = result.estimate
     if isinstance(result, Estimate):
         bounds, interval = result.bounds or (math.nan, math.nan), result.interval or (math.nan, math.nan)
         has_law = result.kind not in ("floor", "bounds", "census", "point") and result.bounds is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -88,6 +89,26 @@ def test_variance_of_captures_by_hand():
     assert got == pytest.approx(own + 2 * (2 / 0.75) * (6 - 3) * 0.5, rel=1e-12)
 
 
+@pytest.mark.parametrize("logs", [True, False], ids=["logs", "fitted"])
+def test_the_error_of_the_fit_is_that_of_leaving_listings_out(logs):
+    from darkmarket_estimates.coverage.survival import _fit, _of_captures, _Sales
+
+    h, y, sold, row, _ = draw(6, n=3000)
+    shares = MARKET["opened"] if logs else None
+    est = life_table(h, MARKET["days"], y, sold, row, opened=shares)
+    counts = h.T.astype(float) @ h
+    sales = _Sales(days=MARKET["days"], money=y, at=sold, beyond=0.0)
+    survival = _fit(counts, MARKET["days"], shares)
+    kinds, number = np.unique(h, axis=0, return_counts=True)
+    left_out = [sales.total(_fit(counts - np.outer(kind, kind), MARKET["days"], shares)) for kind in kinds.astype(float)]
+    of_fit = number @ np.square(np.array(left_out) - est.details["total"])
+    of_captures = _of_captures(row, sales.span, y, sales.each(survival), survival.read)
+    assert sales.each(survival).sum() == pytest.approx(est.details["total"], rel=1e-12)
+    claimed = (est.standard_error / est.value * est.details["total"]) ** 2
+    assert claimed - of_captures == pytest.approx(of_fit, rel=0.01)
+    assert of_fit > 0.02 * of_captures
+
+
 # -- invariance -------------------------------------------------------------------------------------------------------
 
 MARKET = {"days": np.array([30.0, 60.0, 90.0]), "hazard": 0.01, "opened": np.array([0.7, 0.5, 0.6])}
@@ -132,7 +153,7 @@ def test_units_clocks_and_orders_do_not_matter(opened):
 def test_intervals_nest_and_the_law_is_that_of_the_interval():
     h, y, sold, row, _ = draw(4)
     found = [life_table(h, MARKET["days"], y, sold, row, opened=MARKET["opened"], confidence_level=c) for c in (0.5, 0.9, 0.99)]
-    for narrow, wide in zip(found, found[1:], strict=False):
+    for narrow, wide in itertools.pairwise(found):
         assert wide.interval[0] < narrow.interval[0] < narrow.value < narrow.interval[1] < wide.interval[1]
     law = found[1].law()
     assert law.mean() == pytest.approx(found[1].value) and law.std() == pytest.approx(found[1].standard_error)

@@ -10,10 +10,10 @@ from scipy import stats
 
 from darkmarket_estimates.distribution import moments
 from darkmarket_estimates.distribution.factors import nodes
-from darkmarket_estimates.distribution.independent_sum import arrange
 from darkmarket_estimates.distribution.law import GridLaw, PointLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.realised import realised, realised_uncertain_share
+from darkmarket_estimates.distribution.vendors import arrange
 from darkmarket_estimates.errors import AssumptionError, DataError
 
 LEVELS = np.array([0.005, 0.025, 0.1, 0.5, 0.9, 0.975, 0.995])
@@ -289,7 +289,7 @@ def test_forms_that_cancel_within_a_vendor(spread: float) -> None:
 
 def test_classes_keep_all_three_sums() -> None:
     y, q = POPULATIONS["300 vendors"]
-    vendors = arrange(y, q, Multiplier.of(0.44, 0.13))
+    vendors = arrange(y, q, np.array([0, 300]), Multiplier.of(0.44, 0.13))
     large, small, c = vendors.large, vendors.small, vendors.counts
     assert len(large) + c.sum() <= 300 + 1e-6 and len(c) < 150
     assert (large[:, 0].sum() + c @ small[:, 0]) * vendors.unit == pytest.approx(y.sum())

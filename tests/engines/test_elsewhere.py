@@ -258,6 +258,14 @@ def test_relations_leave_no_trace_on_their_connection():
         assert Listings(relation, **ROLES, engine="memory").to_frame().shape == (60, 4)
 
 
+def test_memory_is_left_for_the_answer():
+    """`memory_limit=` is of the process: DuckDB gets four fifths."""
+    with files.FilePlace("x", "x", sessions.Limits(memory="1GB")).session() as session:
+        setting = session.fetch("SELECT current_setting('memory_limit')").column(0)[0].as_py()
+    number, unit = setting.split()
+    assert unit == "MiB" and float(number) == pytest.approx(0.8e9 / 2**20, abs=0.2)  # shown to a tenth, twice
+
+
 def test_extensions_are_not_installed():
     place = files.FilePlace("x", "x", sessions.Limits())
     with place.session() as session:

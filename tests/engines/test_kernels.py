@@ -31,13 +31,14 @@ def test_cells_hold_every_combination_that_occurs_in_order():
     assert kernels.cells({"a": Key(np.empty(0, dtype=np.int64), ())})[1].size == 0
 
 
+@pytest.mark.parametrize("days", [False, True], ids=["counts", "rates"])
 @pytest.mark.parametrize("repeated", [False, True])
-def test_the_compiled_pass_is_the_same(repeated, monkeypatch):
+def test_the_compiled_pass_is_the_same(repeated, days, monkeypatch):
     pytest.importorskip("numba", reason="numba is not installed")
     frame = listing_table(3_000)
     if repeated:
         frame["id"] = [f"l{i % 700}" for i in range(3_000)]
-    options = {**ROLES, "days": "days", "market": "market", "duplicates": "keep"}
+    options = {**ROLES, "market": "market", "duplicates": "keep", **({"days": "days"} if days else {})}
     want = Listings(frame, **options).totals(by="country", bands=[50])
     monkeypatch.setattr(kernels, "LARGE", 1)
     calls = []
@@ -93,3 +94,60 @@ def test_the_largest_of_a_tie_does_not_depend_on_row_order():
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         totals = Listings(frame.iloc[order], **ROLES, days="days", duplicates="largest").totals()
         assert totals.sum("value") == 6 and totals.keys["vendor"].take().tolist() == ["a"]
+
+
+def by_hand(values) -> tuple[list[str], tuple[str, ...]]:
+    texts = ["(missing)" if v is None else str(v) for v in values]
+    return texts, tuple(sorted(set(texts)))
+
+
+@pytest.mark.parametrize("kind", ["int64", "int8", "uint16", "far apart", "sorted text", "gaps", "text", "missing", "two chunks"])
+def test_quick_ways_to_codes_are_the_slow_way(kind):
+    """Text that is sorted and numbers in a narrow range are coded without a dictionary, and come out the same."""
+    import pyarrow as pa
+
+    from darkmarket_estimates.engines.source import Source
+
+    rng = np.random.default_rng(3)
+    numbers = rng.integers(-120, 120, 4_000)
+    column = {
+        "int64": pa.array(numbers * 3 + 2**40), "int8": pa.array(numbers.astype(np.int8)),
+        "uint16": pa.array((numbers + 120).astype(np.uint16)), "far apart": pa.array(numbers * 10**15),
+        "sorted text": pa.array(sorted(f"v{n}\u00fc" for n in numbers)), "text": pa.array([f"v{n}" for n in numbers]),
+        "gaps": pa.array([None if i % 7 == 3 else f"v{i // 10:04d}" for i in range(4_000)]),
+        "missing": pa.array([None if n > 100 else int(n) for n in numbers]),
+        "two chunks": pa.chunked_array([sorted(f"v{n}" for n in part) for part in (numbers[:2_000], numbers[2_000:])]),
+    }[kind]
+    key = Source(pa.table({"x": column})).labels("x")
+    texts, labels = by_hand(column.to_pylist())
+    assert key.labels == labels and key.take().tolist() == texts and key.codes.dtype == np.int64
+
+
+def test_sorted_text_that_bears_our_name_is_refused_too():
+    import pyarrow as pa
+
+    from darkmarket_estimates import DataError
+    from darkmarket_estimates.engines.source import Source
+
+    with pytest.raises(DataError, match="group without a label"):
+        Source(pa.table({"x": ["(missing)"] * 1_500 + ["a"]})).labels("x")
+
+
+def test_arrays_become_columns_without_a_frame():
+    from darkmarket_estimates.engines.source import from_arrays
+
+    arrays = {"i": np.arange(3, dtype=np.int16), "f": [1.5, np.nan, 2], "t": ["a", None, "b"], "b": [True, False, True],
+              "h": np.arange(3, dtype=np.float32), "d": np.array(["2016-01-01", "NaT", "2016-01-02"], dtype="datetime64[s]")}
+    table = from_arrays(arrays)
+    frame = pd.DataFrame(arrays)
+    assert table.column("i").to_pylist() == [0, 1, 2] and table.column("b").to_pylist() == [True, False, True]
+    assert np.array_equal(table.column("f").to_numpy(), arrays["f"], equal_nan=True)
+    assert table.column("d").to_pylist()[1] is None and len(table) == len(frame)
+    with pytest.raises(ValueError, match="1-dimensional"):
+        from_arrays({"x": np.zeros((3, 2))})
+
+
+def test_rows_of_sums_are_cache_lines():
+    for n in (1, 5, 1_000):
+        table = kernels._cache_lines(n)
+        assert table.shape == (n, 8) and table.ctypes.data % 64 == 0 and not table.any()

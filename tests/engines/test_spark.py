@@ -213,6 +213,28 @@ def test_workers_without_the_library():
         raise PythonException("\n".join(["Traceback", "ModuleNotFoundError: No module named 'darkmarket_estimates'"]))
 
 
+@pytest.mark.parametrize("broken", [EOFError(), OSError("timed out"), pa.ArrowInvalid("no schema")],
+                         ids=lambda e: type(e).__name__)
+def test_an_answer_that_breaks_off_is_no_short_answer(broken, there, monkeypatch):
+    """A DataFrame's collect() takes the end of its socket for the end of the rows; toArrow() does not."""
+    frame = there(table())
+
+    def breaks(self):
+        raise broken
+
+    listings = Listings(frame, **ROLES)
+    monkeypatch.setattr(type(frame), "toArrow", breaks)
+    monkeypatch.setattr(type(frame), "collect", None)
+    with pytest.raises(DataError, match="answer of Spark broke off"):
+        listings.totals()
+
+
+def test_large_answers_come_in_pieces(there):
+    given = table().select(["price", "reviews"]).append_column("seller", pa.array([f"{i:0100000d}" for i in range(60)]))
+    roles = {**ROLES, "listing": None}
+    alike(Listings(given, **roles).totals(), Listings(there(given), **roles).totals())  # two megabytes a partition
+
+
 def test_the_whole_table_on_the_driver(there):
     given = table()
     listings = Listings(there(given), **ROLES, engine="memory")
@@ -237,3 +259,19 @@ def test_real_reviews(there, real_data):
     rule = HoldingPrice(cap=10_000, upper_multiple=3, lower_multiple=0.3, min_observations=3, action="median")
     want = parity(there, given, lambda t: t.clean(rule), {"by": "category", "bands": [100]}, **roles)
     assert list(want.audit)[1].rows > 0
+
+
+def test_the_page_on_clusters(spark, tmp_path, monkeypatch):
+    from tests.engines import test_clusters_page as page
+
+    names = page.run(tmp_path, monkeypatch, 0, 1, 3)  # the session of these tests is the one that the page gets
+    page.alike(names["here"], names["on_spark"])
+
+
+def test_replicates_do_not_depend_on_the_partitions_of_spark(there):
+    from tests.engines.test_partitions import answer, replicates
+
+    given = repeated_listings()
+    (weights, draws), (want_weights, want_draws) = replicates(answer(there(given))), replicates(answer(given))
+    np.testing.assert_array_equal(weights, want_weights)
+    np.testing.assert_allclose(draws, want_draws, rtol=1e-12)

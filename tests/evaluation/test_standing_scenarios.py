@@ -91,3 +91,7 @@ def test_published_table_is_of_this_seed():
     assert {row["variant"] for row in base} == set(standing.ALL)
     assert all(row["runs"] >= 1_000 and row["failures"] == 0 for row in base)
     assert all(row["verdict"] in ("holds", "conservative") for row in base if "default" in row["variant"])
+    told = [row for row in table["table"] if row["variant"] == "expected: bca"]
+    assert len(told) >= 7 and all(row["runs"] >= 1_000 for row in told)
+    spare = {row["scenario"]: row for row in table["table"] if "life table" in row["variant"]}
+    assert set(spare) == {"short-lived listings", "hansa-like"} and all(row["coverage"] > 0.9 for row in spare.values())

@@ -44,6 +44,27 @@ def test_the_money_without_a_start(agora, example):
     assert dates.loc["total", "none"] == pytest.approx(998_489, abs=1)
 
 
+def test_the_figure_of_the_contract_leaves_out_steps_from_the_first_crawl(agora, example):
+    """USD 940k beside 604k: reviews of listings captured after 26 January, strictly, and again by 1 March."""
+    inside = {day: example["distinct"](*agora[::-1], window=(day, "2014-03-01")).dates().set_index("part")
+              for day in ("2014-01-26", "2014-02-02")}
+    assert inside["2014-02-02"].loc["total", "none"] == pytest.approx(940_043, abs=1)
+    assert inside["2014-01-26"].loc["total", "none"] == pytest.approx(1_151_568, abs=1)
+    assert inside["2014-01-26"].loc["no start", "all"] == pytest.approx(604_443, abs=1)
+    assert inside["2014-02-02"].loc["no start", "all"] == pytest.approx(565_306, abs=1)
+
+
+def test_the_same_money_by_other_definitions(agora, example):
+    pages, window = agora[0], {"window": ("2014-01-26", "2014-03-01")}
+    flags = example["counters"](pages).scrapes().set_index("scrape")["flag"]
+    complete = pages[~pages["scrape_date"].isin(flags.index[flags == "partial"])]
+    sure = {"counters": example["counters"](pages, **window), "median": example["counters"](pages, price_at="median", **window),
+            "complete": example["counters"](complete, **window)}
+    got = {name: listings.dates().set_index("part").loc["total", "none"] for name, listings in sure.items()}
+    assert got == pytest.approx({"counters": 998_489, "median": 960_120, "complete": 948_453}, abs=1)
+    assert sure["counters"].totals().sum("value") == pytest.approx(1_041_171, abs=1)
+
+
 def test_counters_of_adjoining_intervals_add_up(agora, example):
     days = ["2014-01-26", "2014-02-02", "2014-02-23", "2014-03-01"]
     parts = [example["counters"](agora[0], window=w).totals().sum("value") for w in itertools.pairwise(days)]

@@ -165,7 +165,36 @@ def test_groups_follow_the_last_page_of_a_step():
     assert (rule.rows, rule.count, rule.value) == (1, 3.0, 30.0)
 
 
+@pytest.mark.parametrize("column", ["by", "goods"], ids=["vendor", "category"])
+def test_a_listing_that_changes_is_said_and_its_steps_go_to_the_end(column):
+    frame = one(0, 2, 5, 9).assign(goods="drugs")
+    frame[column] = ["old", "old", "new", "new"]
+    got = read(frame)
+    rule = next(e for e in got.audit if f"changed its {column!r}" in e.rule)
+    assert (rule.rows, rule.count, rule.value, rule.value_after) == (1, 3.0, 30.0, 30.0)
+    assert got.totals().sum("value") == 90.0
+    totals = got.totals().to_frame(vendors=True, names=True) if column == "by" else got.totals("goods").to_frame()
+    by = totals.groupby("vendor" if column == "by" else "goods")["reviews"].sum()
+    assert by.to_dict() == {"old": 2.0, "new": 7.0}
+
+
+def test_a_scrape_with_no_rows_is_empty_and_counts_as_an_occasion():
+    days = ["2014-01-01", "2014-01-05", "2014-01-07", "2014-01-09"]
+    got = read(one(0, 2, 5), scrapes=days)
+    table = got.scrapes().set_index("scrape")
+    assert table["flag"].tolist() == ["", "", "empty", ""] and table["listings"].tolist() == [1, 1, 0, 1]
+    assert table["captured_share"].iloc[2] == 0
+    assert got.totals().header.occasions == 4 and got.totals().sum("value") == read(one(0, 2, 5)).totals().sum("value")
+
+
 # -- captures and scrapes ----------------------------------------------------------------------------------------------
+
+
+def test_a_scrape_is_read_when_its_pages_are_on_average():
+    both = pd.concat([one(0, 1).assign(at=["2014-01-01T06:00", "2014-01-05T12:00"]),
+                      one(2).assign(id="b", at=["2014-01-01T18:00"])])
+    captures = read(both, seen="at", scrapes=["2014-01-01", "2014-01-05", "2014-01-09"])._captures
+    assert captures.read.astype("datetime64[h]").astype(str).tolist() == ["2014-01-01T12", "2014-01-05T12", "2014-01-09T00"]
 
 
 def test_captures_are_keyed_with_the_scrape_of_single_ones():

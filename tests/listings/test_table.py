@@ -167,6 +167,15 @@ def test_summed_rows_of_different_vendors_are_refused():
         listings({**TWICE, "seller": ["a", "b", "b"]}, duplicates="sum")
 
 
+def test_summed_rows_have_one_number_of_days():
+    days = {**TWICE, "days": [10.0, 10.0, 10.0]}
+    assert listings(days, duplicates="sum", days="days").totals().sum("value") == pytest.approx(
+        listings(TWICE, duplicates="sum").totals().sum("value") / 10)
+    with pytest.raises(DataError, match="different days of exposure") as caught:
+        listings({**TWICE, "days": [10.0, 20.0, 10.0]}, duplicates="sum", days="days").totals()
+    assert caught.value.fix.startswith('duplicates="largest"')
+
+
 # -- holding prices -----------------------------------------------------------------------------------------------
 
 HELD = {"price": [10.0, 12.0, 11.0, 9_999.0, 1.0, 70.0], "reviews": [1, 1, 1, 1, 1, 3],

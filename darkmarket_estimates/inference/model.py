@@ -1,35 +1,26 @@
-"""The law of a total: which vendors, which factors, which interval. Called row by row by the result."""
+"""Totals with the assumptions laid over them: values and variances of any of their cells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, special
 
 from darkmarket_estimates.assumptions import CountTimesMean, Huggins, ValueChao
-from darkmarket_estimates.distribution import confidence, moments
-from darkmarket_estimates.distribution.factors import log_variance, sobol
-from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
-from darkmarket_estimates.distribution.realised import realised, realised_uncertain_share
-from darkmarket_estimates.distribution.relative import positive_nodes, scaled
+from darkmarket_estimates.distribution import moments
+from darkmarket_estimates.distribution.factors import log_variance
+from darkmarket_estimates.distribution.law import Law
 from darkmarket_estimates.distribution.resampling import key_of, poisson_weights
-from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.factors import GENUINE_SHARE, REVIEW_SHARE, Factor
+from darkmarket_estimates.inference.intervals import intervals
+from darkmarket_estimates.inference.laws import laws
+from darkmarket_estimates.inference.names import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED
 from darkmarket_estimates.totals import VENDOR, Key, Totals
 
-#: Which interval goes with which estimand; the first is the default.
-INTERVALS: Mapping[str, tuple[str, ...]] = {
-    "realised": ("predictive", "delta", "lognormal"),
-    "expected": ("bca-tail", "bca", "tail", "skew-corrected", "compound-poisson", "poisson-bootstrap", "delta",
-                 "lognormal"),
-}
-#: Sources of the sum over vendors, as the budget names them; each can be frozen at its central value.
-BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED = "spread between vendors", "unreviewed sales", "vendors sampled"
-#: Points over factors that concern parts of a total, and resamples held in memory at once.
-FACTOR_POINTS, BLOCK = 128, 1 << 22
+#: Resamples held in memory at once.
+BLOCK = 1 << 22
 
 Configuration = Mapping[int, float]
 
@@ -217,83 +208,19 @@ class Model:
         own = math.log1p(self.variance(cells, at) / total**2)
         return own + sum(self.concerns(f, cells, at) ** 2 * log_variance(f.spec) for f in self.factors if f.is_uncertain)
 
-    # -- laws -------------------------------------------------------------------------------------------------------
+    # -- laws and intervals -----------------------------------------------------------------------------------------
 
     def law(self, cells: np.ndarray, scenario: str = "central") -> Law:
         """Law of the row's total in a scenario, every uncertain factor mixed in."""
-        total = self.value(cells, scenario)
-        if total == 0:
-            return PointLaw(0.0)
-        if self.interval in ("delta", "lognormal"):
-            return self._delta(cells, scenario, total)
-        at = self.configuration(scenario)
-        acting = {i: f for i, f in enumerate(self.factors) if f.is_uncertain and self.concerns(f, cells, at) > 0}
-        if any(self.concerns(f, cells, at) < 1 for f in acting.values()):
-            return self._over_points(cells, at, acting)
-        law, mixed = self._over_share(cells, at, acting)
-        return scaled(law, [(f.spec, at[i], f.power) for i, f in acting.items() if i not in mixed])
+        return laws(self, [cells], scenario)[0]
 
-    def _over_share(
-        self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]
-    ) -> tuple[Law, tuple[int, ...]]:
-        """Law at fixed factors but for an uncertain mean review share: conditional on the share it is no pure scale."""
-        for i, factor in acting.items():
-            if self.estimand == "realised" and factor.name == REVIEW_SHARE:
-                assert factor.rate is not None
-                (y, q, _, _), = self.strata(cells, at)
-                size = math.inf if BETWEEN_VENDORS in self.frozen else factor.rate.size
-                if UNREVIEWED in self.frozen and math.isinf(size):
-                    break  # nothing else is uncertain: the share is a pure scale
-                law = realised_uncertain_share(y, q, *positive_nodes(factor.spec), size, spread_law=self.spread_law)
-                return law, (i,)
-        return self._conditional(cells, at), ()
-
-    def _delta(self, cells: np.ndarray, scenario: str, total: float) -> Law:
-        if self.interval == "lognormal":
-            v = self.log_variance(cells, scenario)
-            # exp(ln T +- z s): the median of this law is the estimate
-            return LogNormalLaw(total * math.exp(v / 2), math.sqrt(math.expm1(v))) if v > 0 else PointLaw(total)
-        at = self.configuration(scenario)
-        spread = sum(self.concerns(f, cells, at) ** 2 * f.relative_variance() for f in self.factors) * total**2
-        return NormalLaw(total, math.sqrt(self.variance(cells, at) + spread))
-
-    def _over_points(self, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
-        """Factors that concern parts of the row: points over all of them, one law at each."""
-        u = sobol(len(acting), FACTOR_POINTS)
-        laws = []
-        for row in u:
-            drawn = {i: float(f.spec.ppf(p)) for (i, f), p in zip(acting.items(), row, strict=True)}  # type: ignore[union-attr]
-            laws.append(self._conditional(cells, {**at, **drawn}))
-        return Mixture(laws, np.full(len(laws), 1 / len(laws)))
-
-    def _conditional(self, cells: np.ndarray, at: Configuration) -> Law:
-        """Law at fixed factors."""
-        if VENDORS_SAMPLED in self.frozen:
-            return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
-        if self.estimand == "expected":
-            x = self.marks(cells, at)
-            if self.interval == "poisson-bootstrap":
-                return confidence.resampled(x, self._weights(cells))
-            return _EXPECTED[self.interval](x)
-        if self.totals.header.counted == "sold":
-            return PointLaw(float(self.y[cells] @ self.multiplier(cells, at)))
-        return independent_sum([self._predictive(*stratum) for stratum in self.strata(cells, at) if stratum[0].any()])
-
-    def _predictive(self, y: np.ndarray, q: np.ndarray, share: float, spread: float) -> Law:
-        """Law of the realised total of the vendors that share one mean review share."""
-        if UNREVIEWED in self.frozen and spread == 0:
-            return PointLaw(float(y.sum()) / share)
-        return realised(y, q, share, spread, spread_law=self.spread_law)
-
-    def _weights(self, cells: np.ndarray) -> Iterator[np.ndarray]:
+    def weights(self, cells: np.ndarray) -> Iterator[np.ndarray]:
         """Blocks of bootstrap weights, keyed by vendor: the same whatever the row or the part of the table."""
         key = self.totals.keys[VENDOR]
         keys = key_of(key.labels[code] for code in np.unique(key.codes[cells]))
         step = max(1, BLOCK // max(len(keys), 1))
         for start in range(0, self.n_resamples, step):
             yield poisson_weights(keys, np.arange(start, min(start + step, self.n_resamples)), self.entropy)
-
-    # -- intervals --------------------------------------------------------------------------------------------------
 
     def bounds(self, cells: np.ndarray) -> tuple[float, float] | None:
         """The total at the ends of the Ranges, or None without one that acts on the row."""
@@ -303,50 +230,10 @@ class Model:
 
     def interval_of(self, cells: np.ndarray, level: float) -> tuple[float, float] | None:
         """Interval at a level, or None where there is nothing uncertain (or nothing stated) to base it on."""
-        if self.interval == "none" or not self.has_share or not self.y[cells].any():
-            return None
-        if self.number_of_vendors == "fixed" and len(np.unique(self.totals.keys[VENDOR].codes[cells])) < 2:
-            return None  # one vendor says nothing of how vendors differ
-        bounds = self.bounds(cells)
-        if bounds is None:
-            law = self.law(cells)
-            if law.variance == 0:
-                return None
-            low, high = law.quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
-            return max(0.0, float(low)), float(high)
-        gamma = imbens_manski(bounds, max(self.log_variance(cells, end) for end in ("low", "high")), level)
-        if gamma is None:
-            return None
-        low = self.law(cells, "low").quantile(gamma)
-        return max(0.0, float(low)), float(self.law(cells, "high").quantile(1 - gamma))
+        return intervals(self, [cells], level)[0]
 
-
-def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float) -> float | None:
-    r"""Tail probability at each end such that the total is covered wherever in the range the assumption lies.
-
-    Solves :math:`\Phi(c + \Delta / s) - \Phi(-c) = level` with :math:`\Delta = \ln(hi / lo)`, which is known, and
-    returns :math:`\Phi(-c)`. Source: Imbens and Manski, *Econometrica* 72 (2004), 1845-1857, on the log scale.
-
-    Returns
-    -------
-    float or None
-        None without variance: the bounds are all there is.
-    """
-    low, high = bounds
-    if log_variance == 0 or low <= 0:
-        return None
-    width = math.log(high / low) / math.sqrt(log_variance)
-    z = float(special.ndtri((1 + level) / 2))
-
-    def short(c: float) -> float:
-        return float(special.ndtr(c + width) - special.ndtr(-c)) - level
-
-    # c lies between the one-sided and the two-sided normal quantile
-    c = optimize.brentq(short, float(special.ndtri(level)) - 1e-9, z + 1e-9, xtol=1e-12)
-    return float(special.ndtr(-c))
-
-
-_EXPECTED = {
-    "bca-tail": confidence.default, "bca": confidence.bca, "tail": confidence.tail,
-    "skew-corrected": confidence.skew_corrected, "compound-poisson": confidence.percentile,
-}
+    def intervals_of(self, rows: Sequence[np.ndarray], level: float) -> list[tuple[float, float] | None]:
+        """Intervals of many rows in one pass: those of `interval_of`."""
+        if type(self).interval_of is not Model.interval_of:  # a model with laws of its own
+            return [self.interval_of(cells, level) for cells in rows]
+        return intervals(self, rows, level)

@@ -1,0 +1,222 @@
+"""Bayesian models: what compression, sampling and calibration give, in one run each.
+
+`python benchmarks/bayes.py speed`: compression and sampling of 2,000,000 vendors.
+`python benchmarks/bayes.py plain`: beside the model with a latent effect a vendor: same posterior, effective draws a second.
+`python benchmarks/bayes.py coverage`: intervals against simulated truths (an hour; --n for fewer).
+`python benchmarks/bayes.py sbc`: simulation-based calibration, written to benchmarks/bayes_sbc.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+import darkmarket_estimates as dme
+from darkmarket_estimates import bayes
+from darkmarket_estimates.bayes import _arviz, calibration, diagnostics, posterior, sampling
+
+SHARE, SPREAD, MEAN = 0.44, 0.13, 40.0
+RATE = dme.ReviewRate(mean=SHARE, between_vendor_sd=SPREAD)
+
+
+# -- populations ------------------------------------------------------------------------------------------------------
+
+
+def sales_rate(population: str, p: np.ndarray) -> np.ndarray:
+    """Quantiles of the vendors' sales rates, mean about 40."""
+    if population == "log-normal":
+        return MEAN * np.exp(1.5 * stats.norm.ppf(p) - 1.125)
+    if population == "gamma":
+        return stats.gamma.ppf(p, 0.5, scale=MEAN / 0.5)
+    return MEAN / 3 * stats.pareto.ppf(p, 1.5)
+
+
+def log_value(sales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of log prices: small vendors' vary more, so that E[s] E[m] / E[s m] is about 1.3."""
+    return 4.0 + 0.02 * np.log(sales), 0.8 + 3.0 / np.maximum(SHARE * sales, 1.0)
+
+
+def expected_turnover(population: str) -> float:
+    """Of one vendor, by a stratified sum that is dense in the upper tail."""
+    t = (np.arange(1_000_000) + 0.5) / 1_000_000
+    rate = sales_rate(population, 1 - t**2)
+    sales = np.random.default_rng(0).poisson(rate)
+    mean, variance = log_value(np.maximum(sales, 1))
+    return float((2 * t * sales * np.exp(mean + variance / 2)).mean())
+
+
+def market(population: str, n: int, rng: np.random.Generator) -> tuple[dme.Totals, float]:
+    """Totals of the vendors with reviews, and what was sold."""
+    sales = rng.poisson(sales_rate(population, rng.uniform(size=rng.poisson(n))))
+    mean, variance = log_value(np.maximum(sales, 1))
+    price = np.exp(rng.normal(mean, np.sqrt(variance)))
+    size = SHARE * (1 - SHARE) / SPREAD**2 - 1
+    reviews = rng.binomial(sales, rng.beta(SHARE * size, (1 - SHARE) * size, len(sales)))
+    seen = reviews > 0
+    r, p = reviews[seen], price[seen]
+    totals = dme.Totals.from_cells(vendor=np.arange(len(r)), value=p * r, reviews=r, price_sq_reviews=p**2 * r, currency="USD")
+    return totals, float(sales @ price)
+
+
+def coverage(n_simulations: int, n_vendors: int, populations: list[str]) -> None:
+    """Share of intervals that hold the truth, one compiled function for all."""
+    print(f"{n_simulations} simulations a row, {n_vendors} vendors, 90% intervals; (below, above): truth beyond the ends")
+    spec = bayes.ReviewCount(review_rate=RATE)
+    model = step = None
+    for population in populations:
+        truth = n_vendors * expected_turnover(population)
+        found: dict[str, list[tuple[bool, bool, float]]] = {"realised": [], "expected": [], "expected, turnover()": []}
+        start = time.perf_counter()
+        for i in range(n_simulations):
+            rng = np.random.default_rng((7, i, len(population)))
+            totals, sold = market(population, n_vendors, rng)
+            data = spec.data(totals)
+            if model is None:
+                model = spec.model(data)
+                step = sampling.compiled_step(model)
+            calibration.put(model, data)
+            container = sampling.sample(model, draws=800, tune=500, chains=1, rng=rng, progress=False, step=step)
+            for estimand, target in (("realised", sold), ("expected", truth)):
+                post = posterior.finish(spec, data, container, diagnostics.Checks(()), estimand=estimand, confidence_level=0.9,
+                                        entropy=i, method="nuts", seconds=0.0)
+                add(found[estimand], post.estimate, target)
+            add(found["expected, turnover()"],
+                dme.turnover(totals, review_rate=RATE, estimand="expected", confidence_level=0.9), truth)
+        seconds = (time.perf_counter() - start) / n_simulations
+        for name, rows in found.items():
+            below, above, width = np.array(rows, dtype=float).T
+            cover = 1 - below.mean() - above.mean()
+            error = math.sqrt(max(cover * (1 - cover), 0.09 / 4) / len(rows))
+            print(f"{population:>11} {name:<22} {cover:.3f} +- {error:.3f} ({below.mean():.3f}, {above.mean():.3f}) "
+                  f"median width {np.median(width):.3f}  {seconds:.1f} s each", flush=True)
+
+
+def add(rows: list[tuple[bool, bool, float]], est: dme.Estimate, truth: float) -> None:
+    low, high = est.interval
+    rows.append((truth < low, truth > high, (high - low) / truth))
+
+
+# -- speed ------------------------------------------------------------------------------------------------------------
+
+
+def speed(n: int) -> None:
+    """Compression and sampling; processor seconds beside wall seconds, for machines that others use too."""
+    rng = np.random.default_rng(1)
+    sales = rng.poisson(sales_rate("log-normal", rng.uniform(size=int(n * 1.25))))
+    reviews = rng.binomial(sales, SHARE)
+    reviews = reviews[reviews > 0][:n].astype(float)
+    value = reviews * np.exp(4 + rng.normal(size=len(reviews)))
+    totals = dme.Totals.from_cells(vendor=np.arange(len(reviews)), value=value, reviews=reviews, currency="USD")
+    spec = bayes.ReviewCount(review_rate=RATE)
+    with clock(f"{totals.n_vendors:,} vendors: compression"):
+        data = spec.data(totals)
+    print(f"{data.arrays['count_n'].size:,} cells of counts, {data.arrays['value_n'].size:,} of values")
+    with clock("compilation"):
+        model = spec.model(data)
+        step = sampling.compiled_step(model)
+        sampling.sample(model, draws=2, tune=2, chains=1, rng=rng, progress=False, step=step)
+    with clock("4 x (1,000 + 1,000) iterations in one process"):
+        rng = np.random.default_rng(1)
+        container = sampling.sample(model, draws=1000, tune=1000, chains=4, rng=rng, progress=False, step=step)
+    checks = diagnostics.check_container(container, "nuts")
+    print(checks.to_frame().to_string(index=False))
+    for estimand in ("realised", "expected"):
+        with clock(f"{estimand} total"):
+            post = posterior.finish(spec, data, container, checks, estimand=estimand, confidence_level=0.95, entropy=1,
+                                    method="nuts", seconds=0.0)
+        print(post.estimate)
+
+
+@contextlib.contextmanager
+def clock(what: str):
+    wall, processor = time.perf_counter(), time.process_time()
+    yield
+    print(f"{what}: {time.perf_counter() - wall:.1f} s, {time.process_time() - processor:.1f} s of processor", flush=True)
+
+
+def plain_model(totals: dme.Totals, spec: bayes.ReviewCount):
+    """The same priors with a latent log rate a vendor and a normal value a vendor: nothing is compressed."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    priors = spec.resolve(totals)
+    own = spec.data(totals).own
+    r = own.vendors.reviews
+    log_m = np.log(own.vendors.row_value / own.vendors.row_reviews)
+    with pm.Model() as model:
+        shape, mean = priors.size_shape.variable("size_shape"), priors.size_mean.variable("size_mean")
+        rate = pm.Gamma("rate", alpha=shape, beta=shape / mean, shape=len(r))
+        pm.Poisson("reviews", rate, observed=r)
+        pm.Potential("truncated", -len(r) * pt.log1p(-pt.exp(-shape * pt.log1p(mean / shape))))
+        names = ("value_level", "value_slope", "value_sd", "review_sd")
+        level, slope, between, within = (getattr(priors, name).variable(name) for name in names)
+        v = between**2 + within**2 / r
+        pm.Normal("log_m", level + slope * (np.log(r) - own.centre) - v / 2, pt.sqrt(v), observed=log_m)
+    return model
+
+
+def plain(n: int) -> None:
+    """Same posterior at 2,000 vendors, effective draws a second at `n`."""
+    spec = bayes.ReviewCount(review_rate=RATE, size_law="gamma")
+    for size in (2000, n):
+        totals = market("gamma", int(size * 1.15), np.random.default_rng(3))[0]
+        print(f"{totals.n_vendors:,} vendors")
+        figures = []
+        for name, model, chains in (("compressed", spec.model(spec.data(totals)), 4),
+                                    ("latent effect a vendor", plain_model(totals, spec), 2)):
+            step = sampling.compiled_step(model)
+            sampling.sample(model, draws=2, tune=2, chains=1, rng=np.random.default_rng(0), progress=False, step=step)
+            start = time.process_time()
+            container = sampling.sample(model, draws=1000, tune=1000, chains=chains, rng=np.random.default_rng(1), cores=1,
+                                        progress=False, step=step)
+            seconds = time.process_time() - start
+            names = ["size_shape", "size_mean", "value_level", "value_slope", "value_sd", "review_sd"]
+            ess = {k: float(v[0]) for k, v in _arviz.diagnostics(container, names)["ess_bulk"].items()}
+            draws = {k: v for k, v in _arviz.flat_draws(container).items() if k in names}
+            figures.append((draws, ess, seconds))
+            print(f"  {name:<24} {seconds:7.1f} processor s, smallest effective sample {min(ess.values()):7.0f}: "
+                  f"{min(ess.values()) / seconds:8.2f} a second")
+        (a, ea, sa), (b, eb, sb) = figures
+        worst = max(abs(a[k].mean() - b[k].mean()) / math.hypot(a[k].std() / math.sqrt(ea[k]), b[k].std() / math.sqrt(eb[k]))
+                    for k in a)
+        print(f"  largest difference of posterior means: {worst:.2f} Monte Carlo errors")
+        print(f"  effective draws a second: {min(ea.values()) / sa / (min(eb.values()) / sb):.0f} times")
+
+
+def sbc(n: int, path: Path) -> None:
+    rng = np.random.default_rng(11)
+    totals = market("log-normal", 200, rng)[0]
+    spec = bayes.ReviewCount(review_rate=RATE)
+    start = time.perf_counter()
+    result = bayes.calibrate(spec, spec.data(totals), n_simulations=n, draws=300, tune=300, thin=3, rng=2016)
+    print(f"{n} simulations of 200 vendors in {time.perf_counter() - start:.0f} s, {result.divergences} divergent transitions")
+    print(result.to_frame().round(3).to_string())
+    print("passed" if result.passed else "REJECTED")
+    result.save(path, command=f"python benchmarks/bayes.py sbc --n {n}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("speed", "plain", "coverage", "sbc"))
+    parser.add_argument("--n", type=int, default=None)
+    parser.add_argument("--vendors", type=int, default=300)
+    parser.add_argument("--populations", nargs="+", default=["log-normal", "gamma", "pareto"])
+    args = parser.parse_args()
+    if args.part == "speed":
+        speed(args.n or 2_000_000)
+    elif args.part == "plain":
+        plain(args.n or 5000)
+    elif args.part == "coverage":
+        coverage(args.n or 400, args.vendors, args.populations)
+    else:
+        sbc(args.n or 200, Path(__file__).with_name("bayes_sbc.json"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Unreviewed sales of a vendor with a given number of reviews, as atoms that many vendors and totals share."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from darkmarket_estimates.distribution.multiplier import Multiplier
+
+#: Whole numbers of reviews up to this one have atoms of their own; others those of the nearest e^(j STEP).
+EXACT, STEP, LARGEST = 2000.0, 0.005, 1e6
+#: Probability beyond the atoms, and how many laws are kept.
+LOST, MOST = 1e-9, 5000
+BLOCKS = 14  # blocks a standard deviation, and a multiple of the distance from 0 or from the bulk
+
+
+class UnitLaws:
+    """Atoms of the number of unreviewed sales, by number of reviews, kept as long as the multiplier is in use."""
+
+    def __init__(self, multiplier: Multiplier) -> None:
+        self.multiplier = multiplier
+        self._kept: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+
+    def atoms(self, number: float) -> tuple[np.ndarray, np.ndarray]:
+        """Counts and their probabilities."""
+        found = self._kept.get(number)
+        if found is None:
+            found = _atoms(self.multiplier, number)
+            if len(self._kept) < MOST:
+                self._kept[number] = found
+        return found
+
+    def reach(self, number: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Count that is exceeded with probability `lost` at most."""
+        out = np.empty(len(number))
+        known, which = np.unique(number, return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        for n, rows in zip(known, np.split(order, np.flatnonzero(np.diff(which[order])) + 1), strict=False):
+            k, mass = self.atoms(float(n))
+            beyond = np.cumsum(mass[::-1])  # of the last atom, of the last two, ...
+            # half a block more: an atom stands for the counts around it
+            at = len(k) - 1 - np.searchsorted(beyond, lost[rows], side="right")
+            at = np.clip(at + 1, 0, len(k) - 1)
+            out[rows] = k[at]
+        return out
+
+    def single(self, y: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """Which vendors have an atom for each count, up to the far tail."""
+        number = y * y / q
+        between, within = self.multiplier.variances
+        return np.sqrt(between * number**2 + within * number) < 2 * BLOCKS - 1
+
+    def stretched(
+        self, y: np.ndarray, q: np.ndarray, *, nearest: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Number of reviews (the nearest that is kept), price and offset that give each vendor its mean and variance.
+
+        Returns
+        -------
+        number, price, offset : array of shape (n_vendors,)
+            The vendor's total is offset + price x unreviewed sales of `number`.
+        """
+        exact = y * y / q
+        whole = np.rint(exact)
+        kept = np.exp(STEP * np.rint(np.log(np.minimum(exact, LARGEST)) / STEP)) if nearest else exact
+        number = np.where((np.abs(exact - whole) <= 1e-9 * exact) & (exact <= EXACT) & (whole > 0), whole, kept)
+        between, within = self.multiplier.variances
+        own = np.sqrt((between * exact**2 + within * exact) / (between * number**2 + within * number))
+        price = q / y * np.where(number == whole, 1.0, own)
+        return number, price, y / self.multiplier.share - price * number * (1 / self.multiplier.share - 1)
+
+
+def _atoms(multiplier: Multiplier, number: float) -> tuple[np.ndarray, np.ndarray]:
+    centre = number * (1 / multiplier.share - 1)
+    deviation = math.sqrt(multiplier.variances[0] * number**2 + multiplier.variances[1] * number)
+    one = np.array([number])
+    end = centre + float(multiplier.far_end(one, one, np.array([LOST]))[0])
+    starts = block_starts(centre, deviation, end)
+    width = np.diff(starts)
+    k = starts[:-1] + (width - 1) / 2
+    mass = np.exp(multiplier.log_mass(k, number)) * width
+    return k, mass / mass.sum()
+
+
+@functools.lru_cache(maxsize=16)
+def unit_laws(multiplier: Multiplier) -> UnitLaws:
+    """Return the atoms under a multiplier; those of the last ones used are kept."""
+    return UnitLaws(multiplier)
+
+
+def block_starts(centre: float, deviation: float, end: float) -> np.ndarray:
+    """First counts of blocks that are narrow beside the law.
+
+    Even blocks in the bulk; near 0, where the probabilities may rise like a power, and in the far tail their width is
+    proportional to the distance.
+    """
+    stride = max(1, int(deviation / BLOCKS))
+    far = centre + 9 * deviation
+    last = min(far, max(end, 0.0))
+    if stride == 1:
+        bulk = np.arange(0, math.ceil(last) + 2, dtype=np.float64)
+    else:
+        first = max(0, int((centre - 9 * deviation) / stride))
+        bulk = np.arange(first, int(last / stride) + 2, dtype=np.float64) * stride
+        wide = BLOCKS * stride
+        if first * stride < wide:
+            fine = np.unique(np.floor(np.geomspace(1, wide, BLOCKS * math.ceil(math.log(wide)) + 1)))
+            bulk = np.concatenate([[0.0], fine, bulk[bulk > fine[-1]]])
+    if end <= bulk[-1]:
+        return bulk
+    growth = 1 + 1 / BLOCKS
+    steps = math.ceil(math.log(max(end / bulk[-1], growth)) / math.log(growth))
+    beyond = np.unique(np.floor(bulk[-1] * growth ** np.arange(1, steps + 1)))
+    return np.concatenate([bulk, beyond[beyond > bulk[-1]]])

@@ -1,0 +1,7 @@
+"""The law of a total: which vendors, which factors, which interval; for one row or for thousands in one pass."""
+
+from darkmarket_estimates.inference.intervals import imbens_manski
+from darkmarket_estimates.inference.model import Configuration, Model
+from darkmarket_estimates.inference.names import BETWEEN_VENDORS, INTERVALS, UNREVIEWED, VENDORS_SAMPLED
+
+__all__ = ["BETWEEN_VENDORS", "INTERVALS", "UNREVIEWED", "VENDORS_SAMPLED", "Configuration", "Model", "imbens_manski"]

@@ -1,0 +1,188 @@
+"""Laws of rows in one pass: vendors' sums, rows alike in what acts on them together, and every uncertain factor mixed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from darkmarket_estimates.distribution import confidence
+from darkmarket_estimates.distribution.factors import sobol
+from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
+from darkmarket_estimates.distribution.realised import realised, realised_totals, realised_totals_uncertain_share
+from darkmarket_estimates.distribution.relative import positive_nodes, scaled
+from darkmarket_estimates.distribution.sums import independent_sum
+from darkmarket_estimates.factors import REVIEW_SHARE, Factor
+from darkmarket_estimates.inference.names import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED
+from darkmarket_estimates.totals import VENDOR
+
+if TYPE_CHECKING:
+    from darkmarket_estimates.inference.model import Configuration, Model
+
+#: Points over factors that concern parts of a total.
+FACTOR_POINTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Cells of many rows, row by row; `start` says where each begins."""
+
+    cells: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[np.ndarray]) -> Rows:
+        """From the cells of each row."""
+        return cls(np.concatenate(rows), np.concatenate([[0], np.cumsum([len(cells) for cells in rows])]))
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Row of each cell."""
+        return np.repeat(np.arange(len(self)), np.diff(self.start))
+
+    def row(self, i: int) -> np.ndarray:
+        """Cells of one row."""
+        return self.cells[self.start[i] : self.start[i + 1]]
+
+    def some(self, which: np.ndarray) -> Rows:
+        """Some of the rows."""
+        return Rows.of([self.row(i) for i in which])
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum over each row of a value a cell."""
+        return np.bincount(self.owner, values, len(self))
+
+    def by_vendor(self, model: Model, *values: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """Sums over the cells of each vendor in each row, and where the vendors of each row begin."""
+        key = model.totals.keys[VENDOR]
+        n = max(len(key.labels), 1)
+        pairs, which = np.unique(self.owner * np.int64(n) + key.codes[self.cells], return_inverse=True)
+        return ([np.bincount(which, weights=part, minlength=len(pairs)) for part in values],
+                np.searchsorted(pairs, np.arange(len(self) + 1) * np.int64(n)))
+
+
+def laws(model: Model, rows: Sequence[np.ndarray], scenario: str) -> list[Law]:
+    """Law of the total of each row in a scenario, every uncertain factor mixed in."""
+    at = model.configuration(scenario)
+    every = Rows.of(rows)
+    worth = model.y[every.cells] * model.multiplier(every.cells, at)
+    totals = every.sums(worth)
+    if model.interval in ("delta", "lognormal"):
+        return [_delta(model, cells, scenario, float(total)) if total else PointLaw(0.0)
+                for cells, total in zip(rows, totals, strict=True)]
+    # which uncertain factors act on each row, and which of these on a part of it only
+    uncertain = [i for i, f in enumerate(model.factors) if f.is_uncertain]
+    inside = {i: model.factors[i].share_of(every.cells) for i in uncertain}
+    acts = np.array([every.sums(worth * inside[i]) > 0 for i in uncertain], dtype=bool).reshape(-1, len(every))
+    partial = np.array([every.sums(worth * ~inside[i]) > 0 for i in uncertain], dtype=bool).reshape(acts.shape) & acts
+    out: list[Law] = [PointLaw(0.0)] * len(every)
+    for i in np.flatnonzero(partial.any(axis=0)):
+        out[i] = _over_points(model, rows[i], at, {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a})
+    whole = np.flatnonzero(~partial.any(axis=0) & (totals > 0))
+    kinds, kind = np.unique(acts[:, whole], axis=1, return_inverse=True)
+    for k in range(kinds.shape[1]):
+        alike = whole[kind.ravel() == k]
+        if len(alike):
+            acting = {u: model.factors[u] for u, a in zip(uncertain, kinds[:, k], strict=True) if a}
+            for i, law in zip(alike, _over_share(model, every.some(alike), at, acting), strict=True):
+                out[i] = law
+    return out
+
+
+def _over_share(model: Model, rows: Rows, at: Configuration, acting: Mapping[int, Factor]) -> list[Law]:
+    """Laws under factors that act on all of each row.
+
+    Conditional on an uncertain mean review share the realised total is no pure scale of it; of the others it is.
+    """
+    found: Sequence[Law] | None = None
+    mixed = None
+    for i, factor in acting.items():
+        if model.estimand == "realised" and factor.name == REVIEW_SHARE:
+            assert factor.rate is not None
+            size = math.inf if BETWEEN_VENDORS in model.frozen else factor.rate.size
+            if UNREVIEWED in model.frozen and math.isinf(size):
+                break  # nothing else is uncertain: the share is a pure scale
+            y, q, start = _reviewed(model, rows, at)
+            found = realised_totals_uncertain_share(y, q, start, *positive_nodes(factor.spec), size,
+                                                    spread_law=model.spread_law)
+            mixed = i
+    others = [(f.spec, at[i], f.power) for i, f in acting.items() if i != mixed]
+    return [scaled(law, others) for law in (found or _conditional(model, rows, at))]
+
+
+def _reviewed(model: Model, rows: Rows, at: Configuration) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vendors' y and q, every factor but the review share applied, row by row."""
+    cells = rows.cells
+    (y, q), start = rows.by_vendor(model, model.y[cells] * model.multiplier(cells, at, shares=False),
+                                   model.q[cells] * model.square_multiplier(cells, at))
+    # index y^2 / q of 10^9: the unreviewed sales given the share are all but known
+    return y, (q if UNREVIEWED not in model.frozen else 1e-9 * y**2), start
+
+
+def _conditional(model: Model, rows: Rows, at: Configuration) -> list[Law]:
+    """Laws at fixed factors."""
+    cells = rows.cells
+    worth = model.y[cells] * model.multiplier(cells, at)
+    if VENDORS_SAMPLED in model.frozen or (model.estimand == "realised" and model.totals.header.counted == "sold"):
+        return [PointLaw(float(total)) for total in rows.sums(worth)]
+    if model.estimand == "expected":
+        (x,), start = rows.by_vendor(model, worth)
+        if model.interval == "poisson-bootstrap":
+            return [confidence.resampled(x[start[i] : start[i + 1]], model.weights(rows.row(i))) for i in range(len(rows))]
+        return confidence.of_totals(model.interval, x, start)
+    out: list[Law] = [PointLaw(0.0)] * len(rows)
+    several = np.ones(len(rows), dtype=bool)
+    for i, factor in enumerate(model.factors):
+        if factor.name == REVIEW_SHARE:
+            whole = np.flatnonzero(rows.sums(worth * ~factor.share_of(cells)) == 0)
+            if len(whole):
+                several[whole] = False
+                for j, law in zip(whole, _predictive(model, *_reviewed(model, rows.some(whole), at), i, at), strict=True):
+                    out[j] = law
+    for j in np.flatnonzero(several):
+        out[j] = independent_sum([_of_stratum(model, *s) for s in model.strata(rows.row(j), at) if s[0].any()])
+    return out
+
+
+def _predictive(
+    model: Model, y: np.ndarray, q: np.ndarray, start: np.ndarray, i: int, at: Configuration
+) -> list[Law]:
+    """Laws of the realised totals of vendors that share one mean review share."""
+    rate = model.factors[i].rate
+    assert rate is not None
+    spread = 0.0 if BETWEEN_VENDORS in model.frozen else rate.spread_at(at[i])
+    if UNREVIEWED in model.frozen and spread == 0:
+        return [PointLaw(float(part.sum()) / at[i]) for part in np.split(y, start[1:-1])]
+    return realised_totals(y, q, start, at[i], spread, spread_law=model.spread_law)
+
+
+def _of_stratum(model: Model, y: np.ndarray, q: np.ndarray, share: float, spread: float) -> Law:
+    if UNREVIEWED in model.frozen and spread == 0:
+        return PointLaw(float(y.sum()) / share)
+    return realised(y, q, share, spread, spread_law=model.spread_law)
+
+
+def _delta(model: Model, cells: np.ndarray, scenario: str, total: float) -> Law:
+    if model.interval == "lognormal":
+        v = model.log_variance(cells, scenario)
+        # exp(ln T +- z s): the median of this law is the estimate
+        return LogNormalLaw(total * math.exp(v / 2), math.sqrt(math.expm1(v))) if v > 0 else PointLaw(total)
+    at = model.configuration(scenario)
+    spread = sum(model.concerns(f, cells, at) ** 2 * f.relative_variance() for f in model.factors) * total**2
+    return NormalLaw(total, math.sqrt(model.variance(cells, at) + spread))
+
+
+def _over_points(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
+    """Factors that concern parts of the row: points over all of them, one law at each."""
+    rows = Rows.of([cells])
+    found = []
+    for point in sobol(len(acting), FACTOR_POINTS):
+        drawn = {i: float(f.spec.ppf(p)) for (i, f), p in zip(acting.items(), point, strict=True)}  # type: ignore[union-attr]
+        found += _conditional(model, rows, {**at, **drawn})
+    return Mixture(found, np.full(len(found), 1 / len(found)))

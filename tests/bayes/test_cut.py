@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+import darkmarket_estimates as dme
+from darkmarket_estimates.bayes.assumed import draw_assumptions, values_of
+from darkmarket_estimates.bayes.cut import moments, realised_draws, share_odds
+from darkmarket_estimates.bayes.draws_model import groups_of
+from darkmarket_estimates.distribution.moments import realised_parts
+from darkmarket_estimates.distribution.realised import realised
+from darkmarket_estimates.errors import AssumptionError
+from darkmarket_estimates.factors import resolve
+from tests.bayes.markets import RATE, vendors
+
+KNOWN = dme.ReviewRate(mean=0.44, between_vendor_sd=0.13)
+
+
+def draws_of(totals, rate=KNOWN, n=4000, seed=1, **assumptions):
+    codes, labels = groups_of(totals)
+    assumed = draw_assumptions(resolve(totals, review_rate=rate, measure="money", **assumptions), codes, len(labels), n)
+    return realised_draws(totals, totals.columns["value"], totals.columns["price_sq_reviews"], codes, assumed,
+                          np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("share,spread", [(0.44, 0.13), (0.3, 0.3), (0.9, 0.05)], ids=str)
+def test_moments_are_those_of_the_law(share, spread):
+    size = share * (1 - share) / spread**2 - 1
+    between, within = moments(np.array([share]), np.array([size]))
+    assert (between[0], within[0]) == pytest.approx(realised_parts(np.ones(1), np.zeros(1), share, spread)[:1]
+                                                    + realised_parts(np.zeros(1), np.ones(1), share, spread)[1:], rel=1e-10)
+    between, within = moments(np.array([share]), np.array([np.inf]))
+    assert (between[0], within[0]) == (0.0, pytest.approx((1 - share) / share**2))
+
+
+def test_odds_are_those_of_the_beta_law():
+    size = 0.44 * 0.56 / 0.13**2 - 1
+    a, b = 0.44 * size, 0.56 * size
+    odds = share_odds(np.full(20_000, 0.44), size, np.random.default_rng(2))
+    assert stats.kstest(1 / (1 + odds), stats.beta(a + 2, b * (a + 1) / a).cdf).pvalue > 0.001
+    assert (share_odds(np.full(3, 0.25), np.inf, np.random.default_rng(2)) == 3).all()
+    assert (share_odds(np.ones(3), 12.0, np.random.default_rng(2)) == 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 40, 1500])
+def test_draws_have_the_law_of_the_closed_form(n):
+    totals = vendors(n)
+    law = realised(totals.columns["value"], totals.columns["price_sq_reviews"], 0.44, 0.13)
+    u = law.cdf(draws_of(totals)[:, 0])
+    # Kolmogorov-Smirnov at 0.1 %, with room for steps of one price
+    assert stats.kstest(u, "uniform").statistic < 1.95 / np.sqrt(len(u)) + 0.005
+
+
+def test_few_rows_drawn_one_by_one_give_the_same_law(monkeypatch):
+    from darkmarket_estimates.bayes import cut
+
+    totals = vendors(600)
+    law = realised(totals.columns["value"], totals.columns["price_sq_reviews"], 0.44, 0.13)
+    monkeypatch.setattr(cut, "MOST_ROWS", 5)
+    u = law.cdf(draws_of(totals, n=8000)[:, 0])
+    assert stats.kstest(u, "uniform").statistic < 1.95 / np.sqrt(len(u)) + 0.01
+
+
+def test_an_uncertain_share_widens_it():
+    totals = vendors(300)
+    wide, narrow = draws_of(totals, RATE)[:, 0], draws_of(totals)[:, 0]
+    total = totals.sum("value") / 0.44
+    extra = (wide.var() - narrow.var()) / total**2
+    assert extra == pytest.approx((0.02 / 0.44) ** 2, rel=0.35)
+
+
+def test_groups_move_together_where_vendors_sell_in_both():
+    rng = np.random.default_rng(0)
+    y = np.exp(rng.normal(5, 1, 400))
+    vendor = [f"v{i}" for i in range(400)]
+    both = dme.Totals.from_cells(vendor=vendor * 2, value=[*y, *y], reviews=np.full(800, 1000.0), currency="USD",
+                                 groups={"g": ["a"] * 400 + ["b"] * 400})
+    for most in (5000, 0):
+        from darkmarket_estimates.bayes import cut
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cut, "MOST_ROWS", max(most, 1))
+            d = draws_of(both)
+        # with 1,000 reviews a vendor nearly all variance is that of its share, which is one for both groups
+        assert np.corrcoef(d.T)[0, 1] > 0.95
+        one = draws_of(dme.Totals.from_cells(vendor=vendor, value=2 * y, reviews=np.full(400, 2000.0), currency="USD"))
+        assert d.sum(axis=1).std() == pytest.approx(one.std(), rel=0.06)
+
+
+def test_shares_of_their_own_leave_groups_unrelated():
+    y = np.exp(np.random.default_rng(0).normal(5, 1, 400))
+    vendor = [f"v{i}" for i in range(400)]
+    both = dme.Totals.from_cells(vendor=vendor * 2, value=[*y, *y], reviews=np.full(800, 1000.0), currency="USD",
+                                 groups={"g": ["a"] * 400 + ["b"] * 400})
+    d = draws_of(both, dme.ByGroup("g", {"a": KNOWN, "b": dme.ReviewRate(mean=0.6, between_vendor_sd=0.1)}))
+    assert abs(np.corrcoef(d.T)[0, 1]) < 4 / np.sqrt(len(d))
+    assert d[:, 1].mean() == pytest.approx(y.sum() / 0.6, rel=0.01)
+
+
+def test_sales_that_are_counted_are_not_drawn():
+    totals = dme.Totals.from_cells(vendor=["a", "b"], value=[90.0, 10.0], reviews=[9, 1], currency="USD", counted="sold")
+    assert (draws_of(totals, None) == 100).all()
+
+
+def test_genuine_reviews_are_fewer_reviews():
+    totals = dme.Totals.from_cells(vendor=[f"v{i}" for i in range(500)], value=np.full(500, 20.0), reviews=np.full(500, 2.0),
+                                   currency="USD")
+    known = dme.ReviewRate(mean=0.5, between_vendor_sd=0)
+    d = draws_of(totals, known, genuine_share=0.25)[:, 0]
+    y = totals.sum("value")
+    assert d.mean() == pytest.approx(y * 0.25 / 0.5, rel=0.01)
+    # 250 genuine reviews at a price of 10: (1 - rho) / rho^2 x sum p^2 r
+    assert d.var() == pytest.approx(2 * 100 * 250, rel=0.12)
+
+
+@pytest.mark.parametrize("assumption", ["units_per_order", "market_coverage", "exchange_rate"])
+def test_other_assumptions_scale(assumption):
+    totals = vendors(50)
+    value = {"units_per_order": 2.0, "market_coverage": 0.5,
+             "exchange_rate": dme.ExchangeRate(2.0, to="EUR", source="x", date="y")}
+    np.testing.assert_allclose(draws_of(totals, **{assumption: value[assumption]}), 2 * draws_of(totals), rtol=1e-12)
+
+
+def test_the_same_statement_has_the_same_draws():
+    factor, = resolve(vendors(5), review_rate=RATE, measure="money")
+    values = values_of(factor, 1000)
+    np.testing.assert_array_equal(values, values_of(resolve(vendors(9), review_rate=RATE, measure="money")[0], 1000))
+    assert values.mean() == pytest.approx(0.44, abs=1e-4)
+    assert values.std() == pytest.approx(0.02, rel=0.01)
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.15
+
+
+def test_a_range_has_no_prior():
+    with pytest.raises(AssumptionError, match="Range"):
+        draws_of(vendors(5), dme.Range(0.4, 0.6))
+
+
+@pytest.mark.statistical
+def test_reviews_and_sales_of_known_markets():
+    """Nine in ten intervals hold what was sold: 400 markets, threshold three Monte Carlo errors below."""
+    rng = np.random.default_rng(4)
+    size = 0.44 * 0.56 / 0.13**2 - 1
+    hits = 0
+    for _ in range(400):
+        sales = rng.poisson(np.exp(rng.normal(3, 1.5, 150)))
+        r = rng.binomial(sales, rng.beta(0.44 * size, 0.56 * size, 150)).astype(float)
+        price = np.exp(rng.normal(4, 1, 150))
+        seen = r > 0
+        totals = dme.Totals.from_cells(vendor=np.flatnonzero(seen), value=(r * price)[seen], reviews=r[seen],
+                                       price_sq_reviews=(r * price**2)[seen], currency="USD")
+        low, high = np.quantile(draws_of(totals, n=1000, seed=int(rng.integers(1e9))), [0.05, 0.95])
+        hits += low <= sales @ price <= high
+    assert hits / 400 > 0.9 - 3 * np.sqrt(0.09 / 400)
