@@ -53,7 +53,8 @@ LARGEST = {"files": 10**8, "codes": 10**7, "text": 10**7, "sums": 10**7, "covera
 SMALLEST = {"ours on Spark": 10**6}
 NEEDS = {"pandas groupby + arch": "arch", "pandas groupby + tea-tasting": "tea_tasting", "scikit-bio: chao1": "skbio",
          "scikit-bio: ACE": "skbio", "ours on dask": "dask", "ours on Spark": "pyspark"}
-OTHERS = ("groups", "bayes")
+#: Benchmarks of their own that are called too, with their arguments.
+OTHERS = {"groups": (), "bayes": ("plain",)}
 
 
 def sizes(max_rows: int) -> list[int]:
@@ -206,12 +207,16 @@ def picture(result: dict[str, Any], path: Path) -> None:
 def others(small: bool) -> dict[str, str]:
     """What the benchmarks of groups and of the Bayesian models print, where they are there."""
     found = {}
-    for name in OTHERS:
+    for name, arguments in OTHERS.items():
         script = HERE / f"{name}.py"
         if small or not script.exists():
             found[name] = "not run" if script.exists() else "absent"
             continue
-        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=1200)
+        try:
+            done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=1200)
+        except subprocess.TimeoutExpired:
+            found[name] = "not done after 20 minutes"
+            continue
         found[name] = done.stdout.strip() if done.returncode == 0 else f"failed: {done.stderr.strip()[-300:]}"
     return found
 

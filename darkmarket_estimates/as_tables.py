@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from darkmarket_estimates import _render
 from darkmarket_estimates.rows import kind_of
 from darkmarket_estimates.undetected import words
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from darkmarket_estimates.estimate import Estimate
+
+#: Groups that the HTML form shows; the total always follows.
+HTML_ROWS = 100
 
 
 def frame(est: Estimate) -> pd.DataFrame:
@@ -40,6 +44,33 @@ def frame(est: Estimate) -> pd.DataFrame:
             "count": row.count, "n_eff": row.n_eff, "top_vendor_share": row.top_share, **unseen,
         })
     return pd.DataFrame(records)
+
+
+def shares(est: Estimate, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
+    """A row a group of a column, the largest share first; see `Estimate.shares`."""
+    import pandas as pd
+
+    key = est.model.totals.require_key(of)
+    rows = []
+    for label in (key.labels[c] for c in np.unique(key.codes)):
+        one = est.share(label, of, between_group_cv=between_group_cv)
+        low, high = one.bounds or one.interval or (math.nan, math.nan)
+        rows.append({of: label, "value": one.value, "low": low, "high": high, "kind": one.kind, "flags": "; ".join(one.flags)})
+    return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
+
+
+def html(est: Estimate) -> str:
+    """The rows as a table of a notebook: the first groups, and the total."""
+    def text(pair: tuple[float, float] | None) -> str:
+        return "" if pair is None else _render.span(pair[0] * est.scale, pair[1] * est.scale)
+
+    shown = (*est.rows[:-1][:HTML_ROWS], est.rows[-1])
+    rows = [(*row.labels, _render.amount(row.value * est.scale), _render.amount(row.floor * est.scale),
+             text(row.bounds), text(row.interval)) for row in shown]
+    columns = [*est.by, "value", "floor", "bounds", f"{est.confidence_level:.3g} interval"]
+    hidden = len(est.rows) - len(rows)
+    notes = [*([f"{hidden} more rows"] if hidden > 0 else []), *(f"flag: {flag}" for flag in est.flags)]
+    return _render.table_html(str(est), columns, rows, notes)
 
 
 def dictionary(est: Estimate) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse, stats
 
 from darkmarket_estimates.distribution.resampling import bootstrap, key_of
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -118,23 +119,19 @@ def ranks(model: Model, of: str, *, level: float, n_resamples: int, seed: int) -
     value = model.y * model.multiplier(everything, model.configuration("middle"))
     vendor = model.totals.keys[VENDOR]
     keys = key_of(vendor.labels)
-    from scipy import sparse
-
     column = np.searchsorted(present, key.codes)
     table = sparse.csr_array((value, (vendor.codes, column)), shape=(len(vendor.labels), len(present)))
     sums = bootstrap(lambda w: np.asarray(w.astype(float) @ table), keys, n_resamples=n_resamples, seed=seed)
     point = np.asarray(table.sum(axis=0)).ravel()
-    # rank 1 is the largest; ties share the mean of their ranks
-    above = (sums[:, :, None] < sums[:, None, :]).sum(axis=2)
-    tied = (sums[:, :, None] == sums[:, None, :]).sum(axis=2)
-    drawn = above + (tied + 1) / 2
+    drawn = stats.rankdata(-sums, axis=1)  # rank 1 is the largest; ties share the mean of their ranks
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="closest_observation")
     order = np.argsort(-point, kind="stable")
-    mine = 1 + np.array([(point > p).sum() for p in point])
+    mine = stats.rankdata(-point, method="min").astype(int)
+    probability = (np.abs(drawn - mine) < 0.5).mean(axis=0)
     return pd.DataFrame({
         of: [key.labels[present[i]] for i in order], "value": point[order], "rank": mine[order],
         "low": low[order].round().astype(int), "high": high[order].round().astype(int),
-        "probability": [(np.abs(drawn[:, i] - mine[i]) < 0.5).mean() for i in order],
+        "probability": probability[order],
     })
 
 

@@ -29,11 +29,13 @@ class DataError(ValueError):
         got: str | None = None,
         fix: str | None = None,
     ) -> None:
-        what, where, expected, got, fix = (text if text is None else escaped(str(text))
-                                           for text in (what, where, expected, got, fix))
-        self.what, self.where, self.expected, self.got, self.fix = what, where, expected, got, fix
-        parts = [("where", where), ("expected", expected), ("got", got), ("to do", fix)]
-        super().__init__("\n".join([what, *(f"  {name}: {text}" for name, text in parts if text is not None)]))
+        def shown(text: str | None) -> str | None:
+            return None if text is None else escaped(str(text))
+
+        self.what = escaped(str(what))
+        self.where, self.expected, self.got, self.fix = map(shown, (where, expected, got, fix))
+        parts = [("where", self.where), ("expected", self.expected), ("got", self.got), ("to do", self.fix)]
+        super().__init__("\n".join([self.what, *(f"  {name}: {text}" for name, text in parts if text is not None)]))
 
 
 class AssumptionError(DataError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ import numpy as np
 from darkmarket_estimates import _render, as_tables, budget, concentration, prose
 from darkmarket_estimates._checks import choice, integer
 from darkmarket_estimates.comparison import Ratio, ratio_of_totals, share_of_group
-from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.figures import Figures
 from darkmarket_estimates.inference import Model
-from darkmarket_estimates.rows import Row, compute_rows, kind_of
-from darkmarket_estimates.undetected import covered
+from darkmarket_estimates.rows import compute_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Module of each kind of picture.
 PLOTS = {"forest": "forest", "distribution": "law", "shares": "groups", "budget": "sources", "influence": "sources"}
-#: Groups that the HTML form shows; the total always follows.
-HTML_ROWS = 100
 #: Flags that belong to one row, not to the estimate.
 ROW_FLAGS = ("no reviews", "no sold", "indicative", "one vendor makes", "holding price suspected: one listing")
 #: Mean Gregorian month and year, in days.
@@ -32,7 +28,7 @@ DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class Estimate(Figures):
     """A turnover estimate.
 
     Attributes
@@ -47,103 +43,6 @@ class Estimate:
     scale : float
         Figures are those of the rows times this.
     """
-
-    model: Model
-    rows: tuple[Row, ...]
-    confidence_level: float
-    unit: str
-    scale: float = 1.0
-
-    # -- the total --------------------------------------------------------------------------------------------------
-
-    @property
-    def _total(self) -> Row:
-        return self.rows[-1]
-
-    @property
-    def value(self) -> float:
-        """The total; NaN where a Range leaves no single value."""
-        return self._total.value * self.scale
-
-    @property
-    def floor(self) -> float:
-        """Reviewed turnover: a floor if every review is a genuine order at no less than the price used."""
-        return self._total.floor * self.scale
-
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """The total at the ends of the Ranges: a scenario, no probability."""
-        return self._scaled(self._total.bounds)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Interval at `confidence_level`, or None where there is nothing to base it on."""
-        return self._scaled(self._total.interval)
-
-    @property
-    def limit(self) -> float | None:
-        """One-sided lower limit at `confidence_level` of a lower bound; None for other kinds."""
-        return None if self._total.limit is None else self._total.limit * self.scale
-
-    @property
-    def undetected(self) -> float:
-        """Money of listings that no scrape saw, part of `value`; 0 without ``coverage=``."""
-        return self._total.undetected * self.scale
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Everything that a reader of the total must know before using it."""
-        return self._total.flags
-
-    @property
-    def kind(self) -> str:
-        """What the figures are.
-
-        "floor", "bounds", "census" (every sale counted), "prediction interval" (realised) or "confidence interval"
-        (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval; "lower bound" (unseen
-        listings by `ValueChao`).
-        """
-        return kind_of(self.model, self._total.cells, self._total.bounds, self._total.interval)
-
-    @property
-    def currency(self) -> str:
-        """Of the figures: after `exchange_rate`, or "orders"."""
-        return self.model.currency
-
-    def _scaled(self, pair: tuple[float, float] | None) -> tuple[float, float] | None:
-        return None if pair is None else (pair[0] * self.scale, pair[1] * self.scale)
-
-    # -- its distribution -------------------------------------------------------------------------------------------
-
-    @property
-    def law(self) -> Law:
-        """Distribution of the total, in the unit of the estimate.
-
-        Raises
-        ------
-        NotIdentifiedError
-            A floor and bounds have none.
-        """
-        if not self.model.has_share or self.model.interval == "none" or self.kind in ("bounds", "lower bound"):
-            raise NotIdentifiedError(
-                f"an estimate of kind {self.kind!r} has no distribution",
-                fix='state a review share with its uncertainty: ReviewRate(mean=..., between_vendor_sd=...)',
-            )
-        law = covered(self.model, self._total.cells).law(self._total.cells)
-        return law if self.scale == 1 else ScaledMixture(law, np.array([self.scale]), np.array([1.0]))
-
-    def cdf(self, x: Any) -> Any:
-        """Probability that the total is at most `x` (in the sense of `kind`)."""
-        return self.law.cdf(x)
-
-    def quantile(self, p: Any) -> Any:
-        """The total that is not exceeded with probability `p`."""
-        return self.law.quantile(p)
-
-    @property
-    def median(self) -> float:
-        """The total that is exceeded with probability one half."""
-        return float(self.law.quantile(0.5))
 
     # -- other views ------------------------------------------------------------------------------------------------
 
@@ -236,16 +135,7 @@ class Estimate:
 
     def shares(self, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
         """Shares of every group of a column, the largest first: columns `of`, value, low, high, flags."""
-        import pandas as pd
-
-        key = self.model.totals.require_key(of)
-        rows = []
-        for label in (key.labels[c] for c in np.unique(key.codes)):
-            one = self.share(label, of, between_group_cv=between_group_cv)
-            low, high = one.bounds or one.interval or (math.nan, math.nan)
-            rows.append({of: label, "value": one.value, "low": low, "high": high, "kind": one.kind,
-                         "flags": "; ".join(one.flags)})
-        return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
+        return as_tables.shares(self, of, between_group_cv=between_group_cv)
 
     def ratio(self, other: Estimate, *, between_group_cv: float | None = None) -> Ratio:
         """This total over another: growth between two windows, or one market beside another.
@@ -391,16 +281,7 @@ class Estimate:
         return f"<Estimate: {prose.headline(self)}>"
 
     def _repr_html_(self) -> str:
-        def text(pair: tuple[float, float] | None) -> str:
-            return "" if pair is None else _render.span(*pair)
-
-        shown = (*self.rows[:-1][:HTML_ROWS], self.rows[-1])
-        rows = [(*row.labels, _render.amount(row.value * self.scale), _render.amount(row.floor * self.scale),
-                 text(self._scaled(row.bounds)), text(self._scaled(row.interval))) for row in shown]
-        columns = [*self.by, "value", "floor", "bounds", f"{self.confidence_level:.3g} interval"]
-        hidden = len(self.rows) - len(rows)
-        notes = [*([f"{hidden} more rows"] if hidden > 0 else []), *(f"flag: {flag}" for flag in self.flags)]
-        return _render.table_html(str(self), columns, rows, notes)
+        return as_tables.html(self)
 
 
 def build(model: Model, confidence_level: float, flags: tuple[str, ...]) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -17,6 +18,7 @@ from darkmarket_estimates.inference import INTERVALS, Model
 from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.undetected import check
 
+PACKAGE = __name__.partition(".")[0]
 #: A listing with more than this share of the money (and ten times its even share) is suspected.
 SUSPICIOUS_SHARE = 0.05
 
@@ -134,8 +136,16 @@ def turnover(
     alarms = _alarms(totals)
     for alarm in (a for a in alarms if a.startswith("holding price")):  # what dates leave open is a flag, no alarm
         warnings.warn(f"{alarm}; clean the listings with HoldingPrice(cap=...), or say why not", HoldingPriceWarning,
-                      stacklevel=2)
+                      stacklevel=_depth())
     return build(model, level, (*alarms, *_share_flags(model), *notes))
+
+
+def _depth() -> int:
+    """How far above `turnover` the first line outside this library is: a warning points there."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _interval(interval: str | None, estimand: str) -> str:

@@ -81,3 +81,24 @@ def test_ranks():
 def test_nothing_has_no_concentration():
     with pytest.raises(NotIdentifiedError, match="nothing"):
         turnover(vendor_totals([0.0]), review_rate=0.5).concentration()
+
+
+def test_ranks_of_thousands_of_groups_take_memory_for_the_draws_alone():
+    import tracemalloc
+
+    n = 3000
+    totals = Totals.from_cells(vendor=[f"v{i}" for i in range(n)], value=np.arange(1.0, n + 1), reviews=np.ones(n),
+                               currency="USD", groups={"c": [f"g{i:04d}" for i in range(n)]})
+    est = turnover(totals, review_rate=0.5, rng=1, interval=None)
+    tracemalloc.start()
+    frame = est.ranks("c", 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * n * 8 * 40  # a table of pairs of groups would hold 100 x 3,000 x 3,000 numbers
+    assert list(frame["rank"]) == list(range(1, n + 1)) and frame.c[0] == "g2999"
+
+
+def test_tied_ranks_share_their_mean_and_are_counted_as_such():
+    frame = turnover(grouped({"a": 0.0, "b": 0.0, "c": 5.0}), review_rate=0.5, rng=1, interval=None).ranks("c").set_index("c")
+    assert list(frame["rank"]) == [1, 2, 2] and frame.low["a"] == frame.high["a"] == 2  # 2.5, rounded to even
+    assert frame.probability["a"] == 0 and frame.probability["c"] == 1

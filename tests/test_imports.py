@@ -15,7 +15,7 @@ ROOT = pathlib.Path(darkmarket_estimates.__file__).parent
 #: From the bottom to the top; a module imports only from rooms before its own, or from its own.
 ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "plots", "distribution",
          "coverage", "factors", "inference", "undetected", "rows", "prose", "budget", "concentration", "comparison",
-         "as_tables", "estimate", "estimator",
+         "figures", "as_tables", "estimate", "estimator",
          "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli"]
 
 

@@ -150,6 +150,7 @@ class BothCounters:
         seen = rotation.T @ (pooled - self.centre.mean)
         with pm.Model(coords=data.coords) as model:
             cells = [pm.Data(name, data.arrays[name]) for name in CELLS]
+            pm.Data("weights", weights)  # the same in every data set of one model
             tau = self._prior("between_market_sd").variable("between_market_sd")
             step_sd = self._prior("step_sd").variable("step_sd")
             spread = pm.Beta("spread", *self.spread, dims="market")

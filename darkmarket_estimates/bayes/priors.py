@@ -19,7 +19,7 @@ class Normal:
 
     Examples
     --------
-    >>> Normal(0.0, 2.0).cdf(0.0)
+    >>> float(Normal(0.0, 2.0).cdf(0.0))
     0.5
     """
 

@@ -102,8 +102,8 @@ class ReviewCount:
     >>> import darkmarket_estimates as dme
     >>> spec = ReviewCount(review_rate=dme.ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.13))
     >>> totals = dme.Totals.from_cells(vendor=["a", "b", "c"], value=[90.0, 400.0, 30.0], reviews=[9, 20, 1], currency="USD")
-    >>> spec.resolve(totals).value_level.mean.round(1)
-    2.8
+    >>> spec.resolve(totals).value_level
+    Normal(mean=2.9, sd=1.5)
     """
 
     review_rate: Any = None

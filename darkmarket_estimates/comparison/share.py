@@ -60,6 +60,9 @@ def _share_of(
     if b == 0:
         raise NotIdentifiedError("a share of nothing is undefined", expected="a total above 0", got="0")
     if any(f.is_range for f in split.values()):
+        left_out = [f.title for f in split.values() if f.is_uncertain]
+        if left_out:
+            flags.append("bounds of the Ranges alone, at the means of the distributions by group: " + "; ".join(left_out))
         return Ratio(title, True, math.nan, _range_bounds(model, inside, cells, split), None, "bounds", tuple(flags), level)
     value = _value_at(model, inside, cells, model.configuration("middle"))
     law: Law | None = None

@@ -38,6 +38,11 @@ class BaseLaw:
 
     __slots__ = ()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is one number."""
+        return bool(self.variance == 0)  # type: ignore[attr-defined]
+
     def _cdf(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
@@ -69,6 +74,11 @@ class BaseLaw:
                                   got=repr(float(levels[~inside].ravel()[0])))
         values = self._quantile(levels.ravel()).reshape(levels.shape)
         return float(values) if levels.ndim == 0 else values
+
+
+def known(law: Law) -> bool:
+    """Whether a law is one number."""
+    return law.is_known if isinstance(law, BaseLaw) else law.variance == 0
 
 
 def invert(

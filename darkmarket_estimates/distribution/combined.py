@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution.base import BaseLaw, Law, invert
+from darkmarket_estimates.distribution.base import BaseLaw, Law, invert, known
 from darkmarket_estimates.errors import AssumptionError
 
 
@@ -88,7 +88,10 @@ class Mixture(BaseLaw):
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         each = np.array([law.quantile(p) for w, law in zip(self.weights, self.laws, strict=True) if w > 0])
-        return _between(self._cdf, p, each.min(axis=0), each.max(axis=0))
+        low, high = each.min(axis=0), each.max(axis=0)
+        for _ in range(2 if p.size <= 4 else 0):  # few levels: many places at once cost no more than one
+            low, high = _narrowed(self._cdf, p, low, high)
+        return _between(self._cdf, p, low, high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,7 @@ class ScaledMixture(BaseLaw):
     """Law of T x M for a common factor M with these nodes: P(T M <= q) = sum of weight x F(q / factor).
 
     The law must be wider than the steps between the nodes, else their steps show:
-    `darkmarket_estimates.distribution.factors.common_factor` chooses the nodes so.
+    `darkmarket_estimates.distribution.relative.scaled` chooses the nodes so.
 
     Examples
     --------
@@ -148,6 +151,19 @@ def _cdf_of(law: Law, x: np.ndarray) -> np.ndarray:
     return law._cdf(x.ravel()).reshape(x.shape) if isinstance(law, BaseLaw) else law.cdf(x)
 
 
+def _narrowed(
+    cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray, n: int = 33
+) -> tuple[np.ndarray, np.ndarray]:
+    """Brackets of quantiles between two of `n` places each."""
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return low, high
+    places = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, n)
+    enough = cdf(places.ravel()).reshape(places.shape) >= p[:, None]
+    at = np.where(enough.any(axis=1), np.argmax(enough, axis=1), n - 1)
+    rows = np.arange(len(p))
+    return places[rows, np.maximum(at - 1, 0)], places[rows, np.maximum(at, 1)]
+
+
 def _between(
     cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
@@ -194,6 +210,11 @@ class Hull(BaseLaw):
     def variance(self) -> float:
         """Variance of the wider law."""
         return self._wider.variance
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both are the same number."""
+        return known(self.law_a) and known(self.law_b)
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
         a, b = self.law_a.cdf(x), self.law_b.cdf(x)

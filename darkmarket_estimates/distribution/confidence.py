@@ -15,9 +15,9 @@ from scipy import special
 
 from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.distribution import moments
-from darkmarket_estimates.distribution.compound_poisson import compound_poisson
+from darkmarket_estimates.distribution.compound_poisson import compound_poisson, compound_poisson_totals
 from darkmarket_estimates.distribution.law import BaseLaw, GridLaw, Hull, Law, LogNormalLaw, NormalLaw, PointLaw
-from darkmarket_estimates.distribution.tail import tail
+from darkmarket_estimates.distribution.tail import tail, tail_totals
 from darkmarket_estimates.errors import DataError
 
 __all__ = ["MANY_VENDORS", "HallLaw", "bca", "default", "delta", "lognormal", "percentile", "resampled",
@@ -39,7 +39,7 @@ def percentile(x: Any) -> Law:
 
     Examples
     --------
-    >>> percentile([1.0, 2.0, 3.0]).mean
+    >>> round(percentile([1.0, 2.0, 3.0]).mean, 12)
     6.0
     """
     return compound_poisson(_marks(x))
@@ -65,11 +65,62 @@ def bca(x: Any) -> Law:
     array([ 5., 14., 34.])
     """
     marks = checks.float_array(x, "x")
-    law = compound_poisson(marks)
+    return _bca(marks, compound_poisson(marks))
+
+
+def _bca(marks: np.ndarray, law: Law) -> Law:
+    """The map on the compound Poisson law of the marks."""
     if not isinstance(law, GridLaw):
         return law
     scaled = marks / np.abs(marks).max()
-    return accelerated(law, float(marks.sum()), skewness(scaled) / 6)
+    z0 = float(special.ndtri(np.clip(law.cdf(float(marks.sum())), _NEVER, 1 - _NEVER)))
+    return AcceleratedLaw(law, z0, skewness(scaled) / 6)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceleratedLaw(BaseLaw):
+    """A bootstrap law under the map of `bca`, with bias `z0` and `acceleration`."""
+
+    law: GridLaw
+    z0: float
+    acceleration: float
+
+    @property
+    def tabulated(self) -> GridLaw:
+        """The same on the grid of the bootstrap law."""
+        return _accelerated(self.law, self.z0, self.acceleration)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the mapped law."""
+        return self.tabulated.mean
+
+    @property
+    def variance(self) -> float:
+        """Variance of the mapped law."""
+        return self.tabulated.variance
+
+    @property
+    def is_known(self) -> bool:
+        """A bootstrap law on a grid has a width."""
+        return False
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        return _mapped(self.law._cdf(x), self.z0, self.acceleration)
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        score = special.ndtri(p) + self.z0
+        pole = 1 - self.acceleration * score
+        with np.errstate(invalid="ignore"):
+            level = special.ndtr(np.where(pole > 0, score / np.where(pole > 0, pole, 1.0), np.inf * score) + self.z0)
+        return self.law._quantile(np.where(p == 0, 0.0, np.where(p == 1, 1.0, level)))
+
+
+def tabulated(law: Law) -> Law:
+    """The same law on its grid, where it will be asked for many values."""
+    if isinstance(law, Hull):
+        return Hull(tabulated(law.law_a), tabulated(law.law_b))
+    return law.tabulated if isinstance(law, AcceleratedLaw) else law
 
 
 def skewness(x: np.ndarray) -> float:
@@ -78,15 +129,22 @@ def skewness(x: np.ndarray) -> float:
 
 
 def accelerated(law: GridLaw, point: float, acceleration: float) -> GridLaw:
-    """Apply the map of `bca` to a bootstrap law whose point estimate is `point`."""
-    z0 = float(special.ndtri(np.clip(law.cdf(point), _NEVER, 1 - _NEVER)))
-    first, last = np.searchsorted(law.cumulative, [_NEVER, 1 - _NEVER])
-    v = special.ndtri(law.cumulative[first:last]) - z0
+    """Apply the map of `bca` to a bootstrap law whose point estimate is `point`, on the law's own grid."""
+    return _accelerated(law, float(special.ndtri(np.clip(law.cdf(point), _NEVER, 1 - _NEVER))), acceleration)
+
+
+def _accelerated(law: GridLaw, z0: float, acceleration: float) -> GridLaw:
+    return GridLaw.tabulated(law.points.copy(), _mapped(law.cumulative, z0, acceleration), error_bound=law.error_bound,
+                             lost_mass=law.lost_mass)
+
+
+def _mapped(level: np.ndarray, z0: float, acceleration: float) -> np.ndarray:
+    """Phi((w - z0) / (1 + a (w - z0)) - z0) with w the normal score of the level; 0 and 1 beside the rounding."""
+    v = special.ndtri(np.clip(level, _NEVER, 1 - _NEVER)) - z0
     pole = 1 + acceleration * v
     # Beyond the pole the map would wrap around: there the answer is the end of the law.
     inner = np.where(pole > 0, special.ndtr(v / np.where(pole > 0, pole, 1.0) - z0), v > 0)
-    mapped = np.concatenate([np.zeros(first), inner, np.ones(len(law.cumulative) - last)])
-    return GridLaw.tabulated(law.points.copy(), mapped, error_bound=law.error_bound, lost_mass=law.lost_mass)
+    return np.where(level < _NEVER, 0.0, np.where(level > 1 - _NEVER, 1.0, inner))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,18 +229,42 @@ def default(x: Any) -> Law:
     'Hull'
     """
     marks = _marks(x)
-    if len(marks) == 0:
-        return PointLaw(0.0)
-    corrected = bca(marks)
-    enough = moments.effective_number(marks) >= MANY_VENDORS and skewness(marks / marks.max()) <= NEARLY_SYMMETRIC
-    return corrected if enough else Hull(corrected, tail(marks))
+    return of_totals("bca-tail", marks, np.array([0, len(marks)]))[0]
+
+
+def _many(marks: np.ndarray) -> bool:
+    """Whether many vendors share a nearly symmetric total."""
+    return moments.effective_number(marks) >= MANY_VENDORS and skewness(marks / marks.max()) <= NEARLY_SYMMETRIC
 
 
 def of_totals(method: str, x: np.ndarray, start: np.ndarray) -> list[Law]:
-    """Confidence distributions of many totals by one of the methods of this module."""
-    law = {"bca-tail": default, "bca": bca, "tail": tail, "skew-corrected": skew_corrected, "compound-poisson": percentile}[
-        method]
-    return [law(part) for part in np.split(x, start[1:-1])]
+    """Confidence distributions of many totals by the method of that name, in one pass.
+
+    Parameters
+    ----------
+    method : {"bca-tail", "bca", "compound-poisson", "tail", "skew-corrected"}
+    x : array of shape (n_vendors,)
+        Marks >= 0, total by total.
+    start : int array of shape (n_totals + 1,)
+        Where the marks of each total begin.
+    """
+    keep = x > 0
+    x, start = x[keep], np.concatenate([[0], np.cumsum(keep)])[start]
+    parts = np.split(x, start[1:-1])
+    if method == "tail":
+        return tail_totals(parts)
+    if method == "skew-corrected":
+        return [skew_corrected(part) for part in parts]
+    laws = compound_poisson_totals(x, start)
+    if method == "compound-poisson":
+        return laws
+    corrected = [_bca(part, law) for part, law in zip(parts, laws, strict=True)]
+    if method == "bca":
+        return corrected
+    few = [i for i, part in enumerate(parts) if len(part) and not _many(part)]
+    for i, law in zip(few, tail_totals([parts[i] for i in few]), strict=True):
+        corrected[i] = Hull(corrected[i], law)
+    return corrected
 
 
 def resampled(x: Any, weights: Any) -> Law:

@@ -1,4 +1,4 @@
-"""Common factors: quadrature of a law that all vendors share, and the law of a total times such factors."""
+"""Quadrature of a factor that all vendors share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from scipy import special
 from scipy.stats import qmc
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.errors import AssumptionError
 
 Nodes = tuple[np.ndarray, np.ndarray]
 _REACH = 10.0  # normal scores at which the rule ends: probability 8e-24
-_STEP_OF_LAW = 0.25  # nodes at most this many standard deviations of the law apart
 
 
 def moments(dist: Any, name: str = "factor") -> tuple[float, float]:
@@ -117,7 +115,8 @@ def gauss(x: np.ndarray, w: np.ndarray, n: int) -> Nodes:
         return np.array([centre]), np.ones(1)
     z = (x - centre) / scale
     before, now = np.zeros(len(x)), np.ones(len(x))
-    diagonal, beside = [], [0.0]
+    diagonal: list[float] = []
+    beside = [0.0]
     while len(diagonal) < n:
         diagonal.append(float(w @ (z * now**2)))
         before, now = now, (z - diagonal[-1]) * now - beside[-1] * before
@@ -146,7 +145,7 @@ def log_variance(dist: Any, *, name: str = "factor") -> float:
     0.09
     """
     moments(dist, name)
-    _positive(float(dist.support()[0]), name)
+    positive(float(dist.support()[0]), name)
     z = np.linspace(-_REACH, _REACH, 400)
     w = np.exp(-z * z / 2)
     with np.errstate(all="ignore"):
@@ -172,7 +171,7 @@ def product_nodes(factors: Sequence[Nodes], n: int = 256) -> Nodes:
     """
     x, w = np.ones(1), np.ones(1)
     for number, (values, weights) in enumerate(factors):
-        _positive(float(np.min(values)), f"factor {number}")
+        positive(float(np.min(values)), f"factor {number}")
         x, w = _collect(np.outer(x, values).ravel(), np.outer(w, weights).ravel(), n // 2)
     return x, w
 
@@ -195,33 +194,6 @@ def _collect(x: np.ndarray, w: np.ndarray, n_bins: int) -> Nodes:
     pairs = np.concatenate([mean - spread, mean + spread])
     order = np.argsort(pairs)
     return pairs[order], np.tile(mass[used] / 2, 2)[order]
-
-
-def common_factor(law: Law, *dists: Any) -> Law:
-    """Law of T x M_1 x M_2 ... for independent common factors, with nodes as dense as the law of T needs.
-
-    A narrow law shows the steps between the nodes: their number grows until the steps are small beside its standard
-    deviation (at most 8,192 nodes: steps of 0.25 % of a factor's standard deviation).
-
-    Examples
-    --------
-    >>> import scipy.stats
-    >>> from darkmarket_estimates.distribution.law import PointLaw
-    >>> law = common_factor(PointLaw(100.0), scipy.stats.uniform(0.5, 1.0))
-    >>> law.quantile([0.025, 0.5, 0.975]).round(1)
-    array([ 52.5, 100. , 147.5])
-    """
-    if not dists:
-        return law
-    cvs = [deviation / mean for mean, deviation in (moments(dist) for dist in dists)]
-    own = math.sqrt(law.variance) / abs(law.mean) if law.mean else math.inf
-    n = int(min(max(256.0, 2 * _REACH * math.hypot(*cvs) / max(_STEP_OF_LAW * own, 1e-9)), 8192.0))
-    if len(dists) == 1:
-        x, w = nodes(dists[0], n)
-        _positive(float(x.min()), "factor")
-    else:
-        x, w = product_nodes([nodes(dist, min(n, 1024)) for dist in dists], n)
-    return ScaledMixture(law, x, w)
 
 
 def sobol(n_factors: int, n_points: int = 256, *, seed: int = 20160115) -> np.ndarray:
@@ -250,7 +222,8 @@ def sobol(n_factors: int, n_points: int = 256, *, seed: int = 20160115) -> np.nd
     return np.clip(points, 2.0**-40, 1 - 2.0**-40)
 
 
-def _positive(low: float, name: str) -> None:
+def positive(low: float, name: str) -> None:
+    """Refuse a law that reaches below 0."""
     if low < 0:
         raise AssumptionError(f"{name} can be negative", expected="a law on the positive numbers",
                               got=f"values from {low:g}")

@@ -46,24 +46,24 @@ class Grids:
 
 def total_laws(vendors: Vendors, multiplier: Multiplier) -> list[GridLaw]:
     """Invert the product of the characteristic functions of each total."""
-    grids = _grids(vendors, multiplier)
+    grids = _grids(vendors, multiplier, sharp=False)
     laws: dict[int, GridLaw] = {}
     rough = np.arange(len(vendors))
     for n_cells in COARSE:
         for n_points, some in _portions(rough, vendors, grids, n_cells):
             transform, faded = _smooth(vendors, multiplier, grids, some, n_cells)
-            laws |= zip(some[faded], _laws(vendors, grids, some[faded], transform[faded], n_points), strict=True)
+            laws |= zip(some[faded], _laws(vendors, grids, some[faded], transform[faded], n_points, sharp=False), strict=True)
         rough = np.setdiff1d(rough, [*laws])
     if len(rough):
-        fewest = np.where(np.diff(vendors.small_start) > 0, FINE, 2 * FEWEST_POINTS)
-        grids = _grids(vendors, multiplier, fewest)
+        grids = _grids(vendors, multiplier, sharp=True)
         for n_points, some in _portions(rough, vendors, grids):
-            laws |= zip(some, _laws(vendors, grids, some, _rough(vendors, multiplier, grids, some, n_points), n_points),
-                        strict=True)
+            transform = _rough(vendors, multiplier, grids, some, n_points)
+            laws |= zip(some, _laws(vendors, grids, some, transform, n_points, sharp=True), strict=True)
     return [laws[i] for i in range(len(vendors))]
 
 
-def _grids(vendors: Vendors, multiplier: Multiplier, fewest: np.ndarray | int = FEWEST_POINTS) -> Grids:
+def _grids(vendors: Vendors, multiplier: Multiplier, *, sharp: bool) -> Grids:
+    """Grids for laws with atoms, whose places matter to 1e-3 of the total, or for smooth ones."""
     y, square, q = vendors.sums.T
     between, within = multiplier.variances
     laws = unit_laws(multiplier)
@@ -72,10 +72,10 @@ def _grids(vendors: Vendors, multiplier: Multiplier, fewest: np.ndarray | int = 
     owner = np.concatenate([np.repeat(np.arange(n), np.diff(s)) for s in (vendors.large_start, vendors.small_start)])
     rows = np.concatenate([vendors.large, vendors.small])
     each = np.concatenate([np.ones(len(vendors.large)), np.maximum(vendors.counts, 1.0)])
-    lost = LOST_MASS / np.bincount(owner)[owner] / each
+    lost, n_large = LOST_MASS / np.bincount(owner)[owner] / each, len(vendors.large)
     number, price, offset = laws.stretched(*vendors.large.T)
-    ends = np.concatenate([offset + price * laws.reach(number, lost[: len(vendors.large)]) - vendors.large[:, 0] / multiplier.share,
-                           multiplier.far_end(*vendors.small.T, lost[len(vendors.large):])])
+    ends = np.concatenate([offset + price * laws.reach(number, lost[:n_large]) - vendors.large[:, 0] / multiplier.share,
+                           multiplier.far_end(vendors.small[:, 0], vendors.small[:, 1], lost[n_large:])])
 
     def over(ufunc: np.ufunc, values: np.ndarray, start: float) -> np.ndarray:
         out = np.full(n, start)
@@ -87,7 +87,8 @@ def _grids(vendors: Vendors, multiplier: Multiplier, fewest: np.ndarray | int = 
     high = np.where(negative, np.minimum(high, y), np.maximum(high, mean + over(np.maximum, ends, -np.inf)))
     low = np.where(positive, np.maximum(low, y), np.minimum(low, mean + over(np.minimum, ends, np.inf)))
     size = np.bincount(owner, np.abs(rows[:, 0]) * each, n) / multiplier.share
-    wanted = (high - low) / np.minimum(1e-3 * size / 1.5, deviation / 16)
+    wanted = (high - low) / np.minimum(1e-3 * size / 1.5 if sharp else np.inf, deviation / 16)
+    fewest = np.where(np.diff(vendors.small_start) > 0, FINE, 2 * FEWEST_POINTS) if sharp else FEWEST_POINTS
     n_points = 2 ** np.ceil(np.log2(np.clip(wanted, fewest, MOST_POINTS))).astype(np.int64)
     margin = np.diff(vendors.large_start) + 3  # cells: each vendor's atoms may be rounded down by one
     step = (high - low) / (n_points - 2 * margin)
@@ -121,7 +122,7 @@ def _smooth(
     rows, start = pick(vendors.large_start, totals)
     if len(rows):
         total = np.repeat(np.arange(len(totals)), np.diff(start))
-        spectra, centre = _unit_spectra(vendors, multiplier, grids, rows, totals[total], step[total], n_cells, sharp=False)
+        spectra, centre = _unit_spectra(vendors.large[rows], multiplier, grids, totals[total], step[total], n_cells, sharp=False)
         some = np.diff(start) > 0
         out[some] = np.multiply.reduceat(spectra, start[:-1][some], axis=0)
         turn = (np.bincount(total, centre, len(totals)) / (step * n_cells)) % 1.0
@@ -130,17 +131,19 @@ def _smooth(
         if vendors.small_start[at + 1] > vendors.small_start[at]:
             out[i] *= _classes_transform(vendors, multiplier, int(at), float(step[i]), n_cells)
     large = np.abs(out) > FADED
-    last = out.shape[1] - np.argmax(large[:, ::-1], axis=1)
+    gap = _first_gap(large)
     blocks = np.zeros(len(totals), dtype=bool)
     if len(rows):
         blocks[total[~unit_laws(multiplier).single(*vendors.large[rows].T)]] = True
-    last = np.where(last > 0.5 * out.shape[1], np.where(blocks, _first_gap(large), 0), last)
+    # what returns after a gap is the echo of blocks of counts, or the law has atoms at multiples of a price
+    returns = out.shape[1] - np.argmax(large[:, ::-1], axis=1) > gap
+    last = np.where(returns & ~blocks, 0, gap)
     out[np.arange(out.shape[1]) >= last[:, None]] = 0.0
     return out, last > 0
 
 
 def _first_gap(large: np.ndarray, width: int = 16) -> np.ndarray:
-    """Where `width` frequencies in a row have faded (what follows is the echo of blocks of counts); 0 for nowhere."""
+    """Where the first `width` frequencies in a row have faded, in the lower half; 0 for nowhere."""
     runs = np.cumsum(large, axis=1)
     gap = (runs[:, width:] == runs[:, :-width])[:, : large.shape[1] // 2]
     return np.where(gap.any(axis=1), np.argmax(gap, axis=1) + 1, 0)
@@ -154,33 +157,32 @@ def pick(start: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _unit_spectra(
-    vendors: Vendors, multiplier: Multiplier, grids: Grids, rows: np.ndarray, total: np.ndarray, step: np.ndarray,
-    n_cells: int, *, sharp: bool,
+    rows: np.ndarray, multiplier: Multiplier, grids: Grids, total: np.ndarray, step: np.ndarray, n_cells: int, *, sharp: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Transform of each dominant vendor about a centre of its own, and that centre.
+    """Transform of each vendor (its y and q are a row) about a centre of its own, and that centre.
 
     By the atoms of its number of reviews. An atom is split over two cells where it stays one (`sharp`), else, and for
     a vendor narrower than a cell, over three: these keep the variance, and no law of atoms shows their negative weights.
     """
     laws = unit_laws(multiplier)
-    number, price, offset = laws.stretched(*vendors.large[rows].T, nearest=not sharp)
+    number, price, offset = laws.stretched(*rows.T, nearest=not sharp)
     known, which = np.unique(number, return_inverse=True)
     atoms = [laws.atoms(float(n)) for n in known]
-    of, ends = pick(np.concatenate([[0], np.cumsum([len(k) for k, _ in atoms])]), which)
+    of, ends = pick(np.concatenate([[0], np.cumsum([len(k) for k, *_ in atoms])]), which)
     vendor = np.repeat(np.arange(len(rows)), np.diff(ends))
     mean = number * (1 / multiplier.share - 1)
     # a turn by parts of a cell is exact where the transform has faded, and rings where it has not
     middle = -offset / price if sharp else np.rint(mean)
     reach = mean + np.where(price > 0, grids.high[total] - grids.mean[total], grids.low[total] - grids.mean[total]) / price
-    k = np.minimum(np.concatenate([k for k, _ in atoms])[of], reach[vendor])
-    mass = np.concatenate([m for _, m in atoms])[of]
+    k = np.minimum(np.concatenate([k for k, *_ in atoms])[of], reach[vendor])
+    mass = np.concatenate([m for _, m, _ in atoms])[of]
     position = (price / step)[vendor] * (k - middle[vendor])
     nearest, row = np.rint(position).astype(np.int64), vendor * n_cells
     f = position - nearest
     side = f * f
     if sharp:
         between, within = multiplier.variances
-        wide = between * vendors.large[rows, 0] ** 2 + within * vendors.large[rows, 1] > step * step
+        wide = between * rows[:, 0] ** 2 + within * rows[:, 1] > step * step
         side = np.where(wide[vendor], np.abs(f), side)
     cells = [(nearest + i) % n_cells + row for i in (-1, 0, 1)]
     weights = [(side - f) / 2 * mass, (1 - side) * mass, (side + f) / 2 * mass]
@@ -194,19 +196,17 @@ def _rough(vendors: Vendors, multiplier: Multiplier, grids: Grids, totals: np.nd
     rows, start = pick(vendors.large_start, totals)
     total, step = np.repeat(np.arange(len(totals)), np.diff(start)), grids.step[totals]
     between, within = multiplier.variances
-    y, q = vendors.large[rows].T
-    single = unit_laws(multiplier).single(y, q)
+    single = unit_laws(multiplier).single(*vendors.large[rows].T)
     if single.any():
-        spectra, _ = _unit_spectra(vendors, multiplier, grids, rows[single], totals[total[single]],
-                                        step[total[single]], n_points, sharp=True)
+        spectra, _ = _unit_spectra(vendors.large[rows[single]], multiplier, grids, totals[total[single]],
+                                   step[total[single]], n_points, sharp=True)
         some, begin = np.unique(total[single], return_index=True)
         out[some] = np.multiply.reduceat(spectra, begin, axis=0)
-    for i, total_ in zip(total[~single], rows[~single], strict=True):
+    for i, (y, q) in zip(total[~single], vendors.large[rows[~single]], strict=True):
         low, high = (end[totals[i]] - grids.mean[totals[i]] for end in (grids.low, grids.high))
-        positions, mass = multiplier.masses(*vendors.large[total_], step[i], low, high)
+        positions, mass = multiplier.masses(y, q, step[i], low, high)
         # no negative mass at an atom; a vendor narrower than a cell keeps its variance instead
-        y_, q_ = vendors.large[total_]
-        limit = math.inf if between * y_ * y_ + within * q_ > step[i] ** 2 else 0.0
+        limit = math.inf if between * y * y + within * q > step[i] ** 2 else 0.0
         out[i] *= fft.rfft(split(positions / step[i], n_points, mass, limit=limit))
     for i, at in enumerate(totals):
         if vendors.small_start[at + 1] > vendors.small_start[at]:
@@ -249,7 +249,7 @@ def _classes_transform(
 
 
 def _laws(
-    vendors: Vendors, grids: Grids, totals: np.ndarray, transform: np.ndarray, n_points: int
+    vendors: Vendors, grids: Grids, totals: np.ndarray, transform: np.ndarray, n_points: int, *, sharp: bool
 ) -> Iterator[GridLaw]:
     """Laws from transforms; those of smooth laws may be cut short."""
     first, step, unit = (part[totals][:, None] for part in (grids.first, grids.step, vendors.unit))
@@ -261,7 +261,10 @@ def _laws(
     cumulative[:, -1] = 1.0
     edges = (first - 0.5 + np.arange(n_points + 1)) * step + grids.shift[totals][:, None]
     points = np.clip(edges, *(b[totals][:, None] for b in grids.bounds)) * unit
-    bound = 1.5 * grids.step[totals] * vendors.unit[totals] + _price_steps(vendors, totals)
+    width = grids.step[totals]
+    # a cell and a half where there are atoms; the curvature within a cell where there are none
+    bound = (1.5 * width if sharp else width**2 / grids.deviation[totals]) * vendors.unit[totals]
+    bound = bound + _price_steps(vendors, totals)
     mean, variance = grids.mean[totals] * vendors.unit[totals], (grids.deviation[totals] * vendors.unit[totals]) ** 2
     for i in range(len(totals)):
         yield GridLaw(points[i], cumulative[i], float(mean[i]), float(variance[i]), float(bound[i]), LOST_MASS)

@@ -12,7 +12,7 @@ from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.errors import AssumptionError
 
 NARROW = 1e8  # Beta parameters beyond which the spread is nothing beside rounding
-N_JACOBI = 24
+N_JACOBI, LIGHT = (24, 12), 6.0  # nodes under a heavy tail, and under one of this index or more
 _N_CURVE = 512
 _LOST = 1e-9
 
@@ -75,10 +75,12 @@ class Multiplier:
         """Whether every sale is reviewed: nothing is uncertain."""
         return self.share == 1
 
-    def nodes(self, n: int = N_JACOBI) -> tuple[np.ndarray, np.ndarray]:
+    def nodes(self, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Jacobi nodes of rho* and weights with sum 1."""
         if math.isinf(self.alpha):
             return np.array([self.share]), np.ones(1)
+        if n is None:
+            n = N_JACOBI[self.alpha >= LIGHT]
         x, w = special.roots_jacobi(n, self.beta - 1, self.alpha - 1)
         return (1 + x) / 2, w / w.sum()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates.distribution.factors import moments, nodes, product_nodes
+from darkmarket_estimates.distribution.factors import moments, nodes, positive, product_nodes
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
 
 #: Nodes of one factor: at least, at most, and their step beside the standard deviation of the law that they scale.
@@ -18,16 +19,34 @@ _SPAN = 16.0
 
 
 def positive_nodes(dist: Any, n: int = FEWEST) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes above 0 of a law on the positive numbers: rounding can put one at 0, where a divisor has no reciprocal."""
+    """Nodes above 0 of a law on the positive numbers: rounding can put one at 0, where a divisor has no reciprocal.
+
+    The last ones asked for are kept: thousands of totals share a factor.
+
+    Raises
+    ------
+    AssumptionError
+        The law reaches below 0.
+    """
+    return _positive_nodes(dist, n) if isinstance(dist, Hashable) else _positive_nodes.__wrapped__(dist, n)
+
+
+@functools.lru_cache(maxsize=128)
+def _positive_nodes(dist: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     x, w = nodes(dist, n)
+    positive(float(dist.support()[0]), "factor")
     keep = x > 0
-    return x[keep], w[keep] / w[keep].sum()
+    x, w = x[keep], w[keep] / w[keep].sum()
+    x.setflags(write=False)
+    w.setflags(write=False)
+    return x, w
 
 
 def scaled(law: Law, factors: Sequence[tuple[Any, float, int]]) -> Law:
     """Law of T x product of ``(X_i / centre_i) ** power_i`` for independent positive factors X_i.
 
-    The quadrature is that of X itself: the moments of a reciprocal need not exist, its quantiles do.
+    The quadrature is that of X itself: the moments of a reciprocal need not exist, its quantiles do. A narrow law of T
+    shows the steps between the nodes: their number grows until the steps are small beside its standard deviation.
 
     Parameters
     ----------
@@ -48,7 +67,8 @@ def scaled(law: Law, factors: Sequence[tuple[Any, float, int]]) -> Law:
         return law
     own = math.sqrt(law.variance) / abs(law.mean) if law.mean else math.inf
     spread = math.hypot(*(deviation / mean for mean, deviation in (moments(dist) for dist, _, _ in factors)))
-    n = int(min(max(FEWEST, _SPAN * spread / max(STEP * own, 1e-9)), MOST))
+    wanted = _SPAN * spread / max(STEP * own, 1e-9)
+    n = 2 ** math.ceil(math.log2(min(max(FEWEST, wanted), MOST)))  # few lengths, so that nodes are computed once
     parts = []
     for dist, centre, power in factors:
         x, w = positive_nodes(dist, n if len(factors) == 1 else min(n, 1024))

@@ -7,20 +7,23 @@ market is Gamma(k, 1), the confidence distribution of a Poisson mean after k eve
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution.compound_poisson import compound_poisson
+from darkmarket_estimates.distribution.compound_poisson import compound_poisson, compound_poisson_totals
 from darkmarket_estimates.distribution.law import GridLaw, Law
 
 XI_MEAN, XI_SD, XI_RANGE = 0.45, 0.15, (-0.2, 0.95)
 LOG_SIGMA_RANGE = (-2.5, 1.5)
 N_BODY = 32
 _GRID = 40
+_N_SCORES, _N_TABLE = 321, 512
 
 
 def tail_count(n: int) -> int:
@@ -60,30 +63,47 @@ def tail(x: Any) -> Law:
     array([  7. ,  25.7, 113.4])
     """
     marks = checks.float_array(x, "x", low=0)
-    marks = np.sort(marks[marks > 0])[::-1]
-    if len(marks) < 2:
-        return compound_poisson(marks)
-    unit = float(marks[0])
-    marks = marks / unit
-    k = tail_count(len(marks))
+    return tail_totals([marks[marks > 0]])[0]
+
+
+def tail_totals(parts: Sequence[np.ndarray]) -> list[Law]:
+    """Laws of many totals, whose marks > 0 are given, in one pass; `tail` is that of one."""
+    laws: list[Law] = []
+    marks = [np.sort(part)[::-1] for part in parts]
+    counts = [tail_count(len(part)) if len(part) > 1 else 0 for part in marks]
+    units = [float(part[0]) if k else 1.0 for part, k in zip(marks, counts, strict=True)]
+    rests = [part[k:] / unit for part, k, unit in zip(marks, counts, units, strict=True)]
+    start = np.cumsum([0, *(len(rest) for rest in rests)])
+    bodies = compound_poisson_totals(np.concatenate([*rests, np.empty(0)]), start, n_points=2**12)  # for 32 nodes
+    for part, k, unit, body in zip(marks, counts, units, bodies, strict=True):
+        laws.append(_tail(part / unit, k, body, unit) if k else compound_poisson(part))
+    return laws
+
+
+def _tail(marks: np.ndarray, k: int, rest: Law, unit: float) -> Law:
+    """Law of the body and the k largest of the sorted marks, which are in units of the largest."""
     sizes, weights = _mean_sizes(marks[:k] - marks[k], float(marks[k]))
-    scores = np.linspace(-6.0, 6.0, 481)
-    p = special.ndtr(scores)
-    # The law of the tail's total, tabulated once: one incomplete gamma function a point and size.
-    spans = special.gammaincinv(k, p)
-    low, high = spans[0] * sizes[0], spans[-1] * sizes[-1]
-    z = np.geomspace(low, high, 400)
-    z = np.concatenate([[0.0], z])
-    tail_cdf = special.gammainc(k, z[:, None] / sizes) @ weights
-    tail_law = GridLaw.tabulated(z, tail_cdf)
-    rest = compound_poisson(marks[k:], n_points=2**12)  # for 32 nodes
+    p = special.ndtr(np.linspace(-6.0, 6.0, _N_SCORES))
+    # The law of the tail's total, tabulated once, in logarithms: all sizes share one incomplete gamma function.
+    log_gamma, gamma_cdf = _gamma(k)
+    log_z = np.linspace(log_gamma[0] + math.log(sizes[0]), log_gamma[-1] + math.log(sizes[-1]), _N_TABLE)
+    tail_cdf = np.interp(log_z[:, None] - np.log(sizes), log_gamma, gamma_cdf, left=0.0, right=1.0) @ weights
+    tail_law = GridLaw.tabulated(np.concatenate([[0.0], np.exp(log_z)]), np.concatenate([[0.0], tail_cdf]))
     body = np.asarray(rest.quantile((np.arange(N_BODY) + 0.5) / N_BODY))
     body = np.maximum(body + (rest.mean - body.mean()), 0.0)
     # Sums of like quantiles spread more than the sum of the two: points enough at both ends.
-    points = np.concatenate([np.quantile(body, p) + tail_law.quantile(p), [body.max() + high]])
+    points = np.concatenate([np.quantile(body, p) + tail_law.quantile(p), [body.max() + tail_law.points[-1]]])
     points = np.concatenate([[body.min()], points[points > body.min()]])
-    cumulative = np.mean([tail_law.cdf(points - b) for b in body], axis=0)
+    cumulative = np.mean([tail_law._cdf(points - b) for b in body], axis=0)
     return _rescaled(GridLaw.tabulated(points, cumulative), unit)
+
+
+@functools.lru_cache(maxsize=256)
+def _gamma(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distribution function of Gamma(k, 1) on a fine grid of the logarithm, between its normal scores -6 and 6."""
+    low, high = special.gammaincinv(k, special.ndtr([-6.0, 6.0]))
+    log = np.linspace(math.log(low), math.log(high), 2**13)
+    return log, special.gammainc(k, np.exp(log))
 
 
 def _mean_sizes(excess: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

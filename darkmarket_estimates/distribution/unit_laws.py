@@ -21,10 +21,10 @@ class UnitLaws:
 
     def __init__(self, multiplier: Multiplier) -> None:
         self.multiplier = multiplier
-        self._kept: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def atoms(self, number: float) -> tuple[np.ndarray, np.ndarray]:
-        """Counts and their probabilities."""
+    def atoms(self, number: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts, their probabilities, and those of the last one, of the last two and so on."""
         found = self._kept.get(number)
         if found is None:
             found = _atoms(self.multiplier, number)
@@ -38,12 +38,10 @@ class UnitLaws:
         known, which = np.unique(number, return_inverse=True)
         order = np.argsort(which, kind="stable")
         for n, rows in zip(known, np.split(order, np.flatnonzero(np.diff(which[order])) + 1), strict=False):
-            k, mass = self.atoms(float(n))
-            beyond = np.cumsum(mass[::-1])  # of the last atom, of the last two, ...
-            # half a block more: an atom stands for the counts around it
-            at = len(k) - 1 - np.searchsorted(beyond, lost[rows], side="right")
-            at = np.clip(at + 1, 0, len(k) - 1)
-            out[rows] = k[at]
+            k, _, beyond = self.atoms(float(n))
+            # one block more: an atom stands for the counts around it
+            at = len(k) - np.searchsorted(beyond, lost[rows], side="right")
+            out[rows] = k[np.minimum(at, len(k) - 1)]
         return out
 
     def single(self, y: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -72,7 +70,7 @@ class UnitLaws:
         return number, price, y / self.multiplier.share - price * number * (1 / self.multiplier.share - 1)
 
 
-def _atoms(multiplier: Multiplier, number: float) -> tuple[np.ndarray, np.ndarray]:
+def _atoms(multiplier: Multiplier, number: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     centre = number * (1 / multiplier.share - 1)
     deviation = math.sqrt(multiplier.variances[0] * number**2 + multiplier.variances[1] * number)
     one = np.array([number])
@@ -81,7 +79,8 @@ def _atoms(multiplier: Multiplier, number: float) -> tuple[np.ndarray, np.ndarra
     width = np.diff(starts)
     k = starts[:-1] + (width - 1) / 2
     mass = np.exp(multiplier.log_mass(k, number)) * width
-    return k, mass / mass.sum()
+    mass /= mass.sum()
+    return k, mass, np.cumsum(mass[::-1])
 
 
 @functools.lru_cache(maxsize=16)

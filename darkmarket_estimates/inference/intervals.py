@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, special
 
+from darkmarket_estimates.distribution.base import known
 from darkmarket_estimates.inference.laws import laws
 from darkmarket_estimates.totals import VENDOR
 
@@ -39,7 +40,7 @@ def intervals(model: Model, rows: Sequence[np.ndarray], level: float) -> list[In
     for start in range(0, len(plain), ROWS):
         some = plain[start : start + ROWS]
         for i, law in zip(some, laws(model, [rows[i] for i in some], "central"), strict=True):
-            if law.variance != 0:
+            if not known(law):
                 low, high = law.quantile(ends)
                 out[i] = max(0.0, float(low)), float(high)
     return out

@@ -52,7 +52,7 @@ class Rows:
 
     def some(self, which: np.ndarray) -> Rows:
         """Some of the rows."""
-        return Rows.of([self.row(i) for i in which])
+        return Rows.of([self.row(i) for i in which.tolist()])
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum over each row of a value a cell."""
@@ -82,8 +82,8 @@ def laws(model: Model, rows: Sequence[np.ndarray], scenario: str) -> list[Law]:
     acts = np.array([every.sums(worth * inside[i]) > 0 for i in uncertain], dtype=bool).reshape(-1, len(every))
     partial = np.array([every.sums(worth * ~inside[i]) > 0 for i in uncertain], dtype=bool).reshape(acts.shape) & acts
     out: list[Law] = [PointLaw(0.0)] * len(every)
-    for i in np.flatnonzero(partial.any(axis=0)):
-        out[i] = _over_points(model, rows[i], at, {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a})
+    for i in np.flatnonzero(partial.any(axis=0)).tolist():
+        out[i] = _over_parts(model, rows[i], at, {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a})
     whole = np.flatnonzero(~partial.any(axis=0) & (totals > 0))
     kinds, kind = np.unique(acts[:, whole], axis=1, return_inverse=True)
     for k in range(kinds.shape[1]):
@@ -113,7 +113,9 @@ def _over_share(model: Model, rows: Rows, at: Configuration, acting: Mapping[int
                                                     spread_law=model.spread_law)
             mixed = i
     others = [(f.spec, at[i], f.power) for i, f in acting.items() if i != mixed]
-    return [scaled(law, others) for law in (found or _conditional(model, rows, at))]
+    if found is None:
+        found = _conditional(model, rows, at)
+    return [scaled(confidence.tabulated(law), others) for law in found] if others else list(found)
 
 
 def _reviewed(model: Model, rows: Rows, at: Configuration) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -145,8 +147,8 @@ def _conditional(model: Model, rows: Rows, at: Configuration) -> list[Law]:
                 several[whole] = False
                 for j, law in zip(whole, _predictive(model, *_reviewed(model, rows.some(whole), at), i, at), strict=True):
                     out[j] = law
-    for j in np.flatnonzero(several):
-        out[j] = independent_sum([_of_stratum(model, *s) for s in model.strata(rows.row(j), at) if s[0].any()])
+    for row in np.flatnonzero(several).tolist():
+        out[row] = independent_sum([_of_stratum(model, *s) for s in model.strata(rows.row(row), at) if s[0].any()])
     return out
 
 
@@ -178,11 +180,51 @@ def _delta(model: Model, cells: np.ndarray, scenario: str, total: float) -> Law:
     return NormalLaw(total, math.sqrt(model.variance(cells, at) + spread))
 
 
+def _over_parts(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
+    """Factors that concern parts of the row: each part by itself where nothing links them, else points over them."""
+    parts = _unlinked(model, cells, at, acting)
+    if parts is None:
+        return _over_points(model, cells, at, acting)
+    common = {i: f for i, f in acting.items() if not any(i in own for _, own in parts)}
+    law = independent_sum([_over_share(model, Rows.of([part]), at, own)[0] for part, own in parts])
+    return scaled(law, [(f.spec, at[i], f.power) for i, f in common.items()])
+
+
+def _unlinked(
+    model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]
+) -> list[tuple[np.ndarray, dict[int, Factor]]] | None:
+    """Parts of the row with uncertain factors of their own, or None where a vendor or a factor links two of them.
+
+    Of the realised total the vendors of two review shares are independent given the shares, and so are parts between
+    which nothing is uncertain but such factors; vendors that are sampled have one weight wherever they sell.
+    """
+    if model.estimand != "realised":
+        return None
+    worth = model.y[cells] > 0
+    cells = cells[worth]
+    inside = {i: f.share_of(cells) for i, f in acting.items()}
+    partial = {i: here for i, here in inside.items() if not here.all()}
+    shares = [f.share_of(cells) for f in model.factors if f.name == REVIEW_SHARE]
+    pattern = np.zeros(len(cells), dtype=np.int64)
+    for here in (*partial.values(), *shares):
+        pattern = np.unique(pattern * 2 + here, return_inverse=True)[1]
+    split = [cells[pattern == code] for code in np.unique(pattern)]
+    own = [{i: acting[i] for i, here in partial.items() if here[pattern == code].any()} for code in np.unique(pattern)]
+    if any(sum(i in mine for mine in own) > 1 for i in partial):
+        return None
+    for here in shares:  # a share that acts on several parts draws one share for a vendor in both
+        if sum(here[pattern == code].any() for code in np.unique(pattern)) > 1:
+            return None
+    if any(acting[i].name == REVIEW_SHARE for i in inside if i not in partial):
+        return None
+    return list(zip(split, own, strict=True))
+
+
 def _over_points(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
     """Factors that concern parts of the row: points over all of them, one law at each."""
     rows = Rows.of([cells])
-    found = []
+    found: list[Law] = []
     for point in sobol(len(acting), FACTOR_POINTS):
         drawn = {i: float(f.spec.ppf(p)) for (i, f), p in zip(acting.items(), point, strict=True)}  # type: ignore[union-attr]
-        found += _conditional(model, rows, {**at, **drawn})
+        found += map(confidence.tabulated, _conditional(model, rows, {**at, **drawn}))
     return Mixture(found, np.full(len(found), 1 / len(found)))

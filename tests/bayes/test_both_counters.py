@@ -321,7 +321,7 @@ def test_simulation_based_calibration():
     from darkmarket_estimates.bayes.calibration import calibrate
 
     template = BothCounters().data(counts_of(np.random.default_rng(9), n_markets=3, n=40))
-    result = calibrate(BothCounters(), template, n_simulations=40, draws=250, tune=300, rng=5)
+    result = calibrate(BothCounters(), template, n_simulations=20, draws=400, tune=300, thin=8, rng=11)
     assert result.passed, result.to_frame()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,6 +193,23 @@ def test_unseen_listings_have_the_moments_of_the_negative_binomial(both):
     assert money.var() == pytest.approx(expected, rel=0.12)
 
 
+def test_money_of_unseen_listings_varies_as_values_in_a_class_do():
+    """One class of values 1 and 199, half each, seen with chance 1/2 throughout: the sum of N0 such values."""
+    spec, y = Detection(), np.tile([1.0, 199.0], 200)
+    k = np.tile([1, 1, 1, 2], 100)
+    data = spec.data(CaptureCounts(value=y, captures=k, occasions=2))
+    own = value_classes(y, k, 2, classes=1)
+    data = replace(data, own=own, arrays={"x": own.x, "counts": own.counts, "sizes": np.zeros(2)})
+    eta = special.logit(1 - np.sqrt(0.5))  # pi* = 1 - (1 - p)^2 = 1/2
+    draws = {"intercept": np.full(6000, eta), "value_slope": np.zeros(6000), "heterogeneity": np.full(6000, 1e-6),
+             "scrape_effects": np.zeros((6000, 2))}
+    number, money = spec.unseen(data, draws, np.random.default_rng(1))
+    assert number.mean() == pytest.approx(400, abs=4 * np.sqrt(800 / 6000))
+    variance = 800 * 100**2 + 400 * 99**2  # Var N0 x mean^2 + E N0 x variance
+    assert money.mean() == pytest.approx(40_000, abs=4 * np.sqrt(variance / 6000))
+    assert money.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / 6000))
+
+
 def test_both_laws_fit_equally_and_extrapolate_differently(both):
     frame = both.to_frame()
     assert list(frame.index) == list(LAWS)
@@ -377,5 +395,5 @@ def test_simulation_based_calibration(law):
     k = rng.integers(1, 5, len(y))
     spec = Detection(law=law, intercept=Normal(-0.5, 0.7), value_slope=Normal(0.0, 0.5), spread=HalfNormal(0.7))
     template = spec.data(CaptureCounts(value=y, captures=k, occasions=4))
-    result = calibrate(spec, template, n_simulations=40, draws=250, tune=300, rng=5)
+    result = calibrate(spec, template, n_simulations=30, draws=400, tune=300, thin=8, rng=11)
     assert result.passed, result.to_frame()

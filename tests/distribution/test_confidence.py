@@ -11,7 +11,8 @@ from scipy import special, stats
 
 from darkmarket_estimates.distribution import confidence
 from darkmarket_estimates.distribution.compound_poisson import compound_poisson
-from darkmarket_estimates.distribution.law import GridLaw, Hull, PointLaw
+from darkmarket_estimates.distribution.confidence import AcceleratedLaw
+from darkmarket_estimates.distribution.law import Hull, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.tail import tail_count
 from darkmarket_estimates.errors import DataError
@@ -157,11 +158,11 @@ def test_tail_of_thousands_collects_its_excesses() -> None:
 def test_default_changes_at_300_effective_vendors_and_skewness_0_1() -> None:
     many, few = np.ones(300), np.ones(299)
     assert effective_number(many) == pytest.approx(300)
-    assert isinstance(confidence.default(many), GridLaw) and isinstance(confidence.default(few), Hull)
+    assert isinstance(confidence.default(many), AcceleratedLaw) and isinstance(confidence.default(few), Hull)
     # 2,000 equal vendors and one of size c: skewness (2000 + c^3) / (2000 + c^2)^1.5
-    for c, law in ((17, GridLaw), (23, Hull)):
+    for c, law in ((17, AcceleratedLaw), (23, Hull)):
         x = np.append(np.ones(2000), c)
-        assert effective_number(x) > 300 and (confidence.skewness(x) <= 0.1) == (law is GridLaw)
+        assert effective_number(x) > 300 and (confidence.skewness(x) <= 0.1) == (law is AcceleratedLaw)
         assert confidence.skewness(x) == pytest.approx((2000 + c**3) / (2000 + c**2) ** 1.5)
         assert isinstance(confidence.default(x), law)
     hull, parts = confidence.default(X), [confidence.bca(X), confidence.tail(X)]

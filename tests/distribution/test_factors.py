@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from darkmarket_estimates.distribution.factors import common_factor, log_variance, nodes, product_nodes, sobol
+from darkmarket_estimates.distribution.factors import gauss, log_variance, nodes, product_nodes, sobol
 from darkmarket_estimates.distribution.law import LogNormalLaw, NormalLaw, PointLaw
+from darkmarket_estimates.distribution.relative import scaled
 from darkmarket_estimates.errors import AssumptionError
 
 DISTRIBUTIONS = {
@@ -101,7 +102,7 @@ def test_product_of_one_and_of_none() -> None:
 @pytest.mark.parametrize("cv", [0.0, 1e-3, 0.05, 0.5])
 @pytest.mark.parametrize("dist", [stats.uniform(0.5, 1.0), stats.beta(20, 20)], ids=["uniform", "beta"])
 def test_common_factor_has_no_steps_however_narrow_the_law(cv: float, dist: object) -> None:
-    law = common_factor(LogNormalLaw(100.0, cv) if cv else PointLaw(100.0), dist)
+    law = scaled(LogNormalLaw(100.0, cv) if cv else PointLaw(100.0), [(dist, 1.0, 1)])
     for p in (0.025, 0.3, 0.9):
         q = law.quantile(p)
         if cv == 0:
@@ -114,14 +115,37 @@ def test_common_factor_has_no_steps_however_narrow_the_law(cv: float, dist: obje
 
 
 def test_common_factors_multiply() -> None:
-    law = common_factor(LogNormalLaw(10.0, 0.3), stats.lognorm(0.2), stats.lognorm(0.4))
+    law = scaled(LogNormalLaw(10.0, 0.3), [(stats.lognorm(0.2), 1.0, 1), (stats.lognorm(0.4), 1.0, 1)])
     sigma = math.sqrt(math.log(1.09) + 0.04 + 0.16)
     median = 10 / math.sqrt(1.09)
     ends = median * np.exp(sigma * np.array([-1, 1]) * 1.959964)
     assert law.quantile([0.025, 0.975]) == pytest.approx(ends, rel=2e-3)
-    assert common_factor(PointLaw(1.0)).quantile(0.3) == 1.0
-    signed = common_factor(NormalLaw(0.0, 1.0), stats.uniform(0.5, 1.0))
+    assert scaled(PointLaw(1.0), []).quantile(0.3) == 1.0
+    signed = scaled(NormalLaw(0.0, 1.0), [(stats.uniform(0.5, 1.0), 1.0, 1)])
     assert signed.quantile(0.5) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(AssumptionError, match="negative"):
+        scaled(PointLaw(1.0), [(stats.norm(1.0, 0.1), 1.0, 1)])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("dist", [stats.beta(3, 5), stats.lognorm(0.2), stats.uniform(0.3, 0.4)],
+                         ids=["beta", "log-normal", "uniform"])
+def test_gauss_points_keep_all_moments_they_can(dist: object, n: int) -> None:
+    x, w = nodes(dist, 256)
+    points, weights = gauss(x, w, n)
+    assert len(points) == n and weights.min() > 0
+    for power in range(2 * n):
+        assert weights @ points**power == pytest.approx(w @ x**power, rel=1e-10)
+    assert weights @ points ** (2 * n) != pytest.approx(w @ x ** (2 * n), rel=1e-10)
+
+
+def test_gauss_points_of_hermite_and_of_few_places() -> None:
+    z = np.linspace(-12, 12, 2001)
+    w = np.exp(-z * z / 2) / np.exp(-z * z / 2).sum()
+    points, weights = gauss(5 + 2 * z, w, 3)  # of the normal law: 0 and +- sqrt 3, weights 2/3 and 1/6
+    assert points == pytest.approx([5 - 2 * 3**0.5, 5, 5 + 2 * 3**0.5]) and weights == pytest.approx([1 / 6, 2 / 3, 1 / 6])
+    assert [part.tolist() for part in gauss(np.array([3.0]), np.ones(1), 4)] == [[3.0], [1.0]]
+    assert gauss(np.array([0.0, 1.0]), np.array([0.5, 0.5]), 4)[0] == pytest.approx([0, 1])
 
 
 def test_sobol() -> None:

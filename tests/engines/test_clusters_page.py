@@ -16,7 +16,9 @@ def run(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *blocks: int) -> 
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     for block in blocks:
-        exec(compile(SCRIPTS[block], "clusters.md", "exec"), names)
+        # the Java process of Spark stays in the folder in which it began
+        script = SCRIPTS[block].replace('spark.read.parquet("listings")', f'spark.read.parquet("{folder}/listings")')
+        exec(compile(script, "clusters.md", "exec"), names)
     return names
 
 
