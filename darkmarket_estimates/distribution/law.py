@@ -138,7 +138,8 @@ class GridLaw(BaseLaw):
     mean, variance : float
         Of the law itself, where a closed form is known, not of its image on the grid.
     error_bound : float
-        How far a quantile may lie from the exact one because of the grid, in the unit of the points.
+        How far a quantile may lie from the exact one because of the grid, in the unit of the points: a bound for a law
+        with atoms, an estimate from its curvature for a smooth one.
     lost_mass : float
         Upper bound of the probability outside the grid (truncated, or folded back by the Fourier transform).
 

@@ -64,29 +64,45 @@ def arrange(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multipl
     sums = np.column_stack([np.add.reduceat(part, first) for part in (y, y * y, q)])
     # A single sale counts like a standard deviation: where few sales are missing the law has jumps of a price.
     weight = np.maximum(variance, (q / np.where(y == 0, np.inf, y)) ** 2)
-    order = np.lexsort((-weight, owner))
-    y, q, variance, weight = y[order], q[order], variance[order], weight[order]
-    small = np.arange(len(y)) - first[owner] >= _n_dominant(variance, weight, start, owner)[owner]
+    near = _nearly_dominant(weight, start)
+    order = near[np.lexsort((-weight[near], owner[near]))]
+    dominant = order[_dominates(variance[order], weight[order], np.add.reduceat(variance, first), np.diff(start), owner[order])]
+    small = np.ones(len(y), dtype=bool)
+    small[dominant] = False
     classes, counts, of = _classes(y[small], q[small], variance[small], owner[small])
-    return Vendors(np.column_stack([y[~small], q[~small]]), classes, counts, _starts(owner[~small], n), _starts(of, n),
-                   sums, unit)
+    return Vendors(np.column_stack([y[dominant], q[dominant]]), classes, counts, _starts(owner[dominant], n),
+                   _starts(of, n), sums, unit)
 
 
 def _starts(owner: np.ndarray, n: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))])
 
 
-def _n_dominant(variance: np.ndarray, weight: np.ndarray, start: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """How many of each total's vendors, largest first, dominate those after them; all of a few."""
-    first, size = start[:-1], np.diff(start)
-    total = np.add.reduceat(variance, first)
+def _nearly_dominant(weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Positions of the vendors that may dominate: of a large total its largest ones, found without sorting the rest."""
+    near = np.ones(len(weight), dtype=bool)
+    for total in np.flatnonzero(np.diff(start) > 2 * _N_LARGEST):
+        rows = slice(start[total], start[total + 1])
+        near[rows] = weight[rows] >= np.partition(weight[rows], -_N_LARGEST)[-_N_LARGEST]
+    return np.flatnonzero(near)
+
+
+def _dominates(
+    variance: np.ndarray, weight: np.ndarray, total: np.ndarray, size: np.ndarray, owner: np.ndarray
+) -> np.ndarray:
+    """Which vendors, sorted largest first by total, come before the first that is calm beside those after it; all of a few.
+
+    `total` is the variance, and `size` the number of vendors, of each total; vendors that are not listed are smaller.
+    """
+    listed = np.bincount(owner, minlength=len(size))
+    first = np.cumsum(listed) - listed
+    rank = np.arange(len(owner)) - first[owner]
     running = np.cumsum(variance)
     before = (running - variance) - (running - variance)[first][owner]
     rest = np.maximum(total[owner] - before, variance)  # of itself and all smaller ones
     calm = (weight <= _DOMINANT * rest) | (rest <= 1e-9 * total[owner])
-    rank = np.arange(len(variance)) - first[owner]
-    found = np.minimum.reduceat(np.where(calm, rank, len(variance)), first)
-    return np.where(size <= FEW, size, np.minimum(np.minimum(found, size), _N_LARGEST))
+    found = np.minimum.reduceat(np.where(calm, rank, len(rank)), first)
+    return rank < np.where(size <= FEW, size, np.minimum(np.minimum(found, size), _N_LARGEST))[owner]
 
 
 def _classes(
@@ -100,7 +116,15 @@ def _classes(
     size = np.minimum((np.log(largest[owner]) - np.log(variance)).astype(np.int64), _SIZES - 1)
     half = _NUMBERS // 2
     number = np.clip(np.rint(np.log(y * y / q)), -half, half).astype(np.int64) + half
-    key, of = np.unique(((owner * _SIZES + size) * _NUMBERS + number) * 2 + (y < 0), return_inverse=True)
+    key, of = _coded(((owner * _SIZES + size) * _NUMBERS + number) * 2 + (y < 0))
     first, second, square = (np.bincount(of, weights=part) for part in (y, y * y, q))
     counts = first**2 / second
     return np.column_stack([second / first, square / counts]), counts, key // (2 * _NUMBERS * _SIZES)
+
+
+def _coded(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values that occur, sorted, and the place of each key among them; by counting where that is less than sorting."""
+    if key.max() > 4 * len(key):
+        return np.unique(key, return_inverse=True)
+    occurs = np.bincount(key) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[key]
