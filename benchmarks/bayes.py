@@ -2,6 +2,7 @@
 
 `python benchmarks/bayes.py speed`: compression and sampling of 2,000,000 vendors.
 `python benchmarks/bayes.py plain`: beside the model with a latent effect a vendor: same posterior, effective draws a second.
+Both with PyMC's own sampler and with nutpie, where it is installed.
 `python benchmarks/bayes.py coverage`: intervals against simulated truths (an hour; --n for fewer).
 `python benchmarks/bayes.py sbc`: simulation-based calibration, written to benchmarks/bayes_sbc.json.
 """
@@ -10,16 +11,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import math
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 import darkmarket_estimates as dme
 from darkmarket_estimates import bayes
-from darkmarket_estimates.bayes import _arviz, calibration, diagnostics, posterior, sampling
+from darkmarket_estimates.bayes import _arviz, calibration, diagnostics, posterior, sampling, size_law
 
 SHARE, SPREAD, MEAN = 0.44, 0.13, 40.0
 RATE = dme.ReviewRate(mean=SHARE, between_vendor_sd=SPREAD)
@@ -117,15 +122,16 @@ def speed(n: int) -> None:
     with clock(f"{totals.n_vendors:,} vendors: compression"):
         data = spec.data(totals)
     print(f"{data.arrays['count_n'].size:,} cells of counts, {data.arrays['value_n'].size:,} of values")
-    with clock("compilation"):
-        model = spec.model(data)
-        step = sampling.compiled_step(model)
-        sampling.sample(model, draws=2, tune=2, chains=1, rng=rng, progress=False, step=step)
-    with clock("4 x (1,000 + 1,000) iterations in one process"):
-        rng = np.random.default_rng(1)
-        container = sampling.sample(model, draws=1000, tune=1000, chains=4, rng=rng, progress=False, step=step)
-    checks = diagnostics.check_container(container, "nuts")
-    print(checks.to_frame().to_string(index=False))
+    container = None
+    for name, prepare in SAMPLERS.items():
+        if missing(name):
+            continue
+        with clock(f"{name}: compilation"):
+            run = prepare(spec.model(data))
+        with clock(f"{name}: 4 x (1,000 + 1,000) iterations, {CORES} processor(s)"):
+            container = run(4, CORES)
+        checks = diagnostics.check_container(container, "nuts")
+        print(checks.to_frame().to_string(index=False))
     for estimand in ("realised", "expected"):
         with clock(f"{estimand} total"):
             post = posterior.finish(spec, data, container, checks, estimand=estimand, confidence_level=0.95, entropy=1,
@@ -140,8 +146,58 @@ def clock(what: str):
     print(f"{what}: {time.perf_counter() - wall:.1f} s, {time.process_time() - processor:.1f} s of processor", flush=True)
 
 
-def plain_model(totals: dme.Totals, spec: bayes.ReviewCount):
-    """The same priors with a latent log rate a vendor and a normal value a vendor: nothing is compressed."""
+# -- samplers ---------------------------------------------------------------------------------------------------------
+
+CORES = min(4, os.cpu_count() or 1)
+#: Runs `chains` chains of 1,000 draws after 1,000 of tuning on some processors.
+Run = Callable[[int, int], Any]
+
+
+def with_pymc(model: Any) -> Run:
+    """PyMC's own NUTS, compiled; one process a chain where there are several processors."""
+    step = sampling.compiled_step(model)
+    sampling.sample(model, draws=2, tune=2, chains=1, rng=np.random.default_rng(0), progress=False, step=step)
+    return lambda chains, cores: sampling.sample(model, draws=1000, tune=1000, chains=chains, cores=cores, progress=False,
+                                                 rng=np.random.default_rng(1), step=step)
+
+
+def with_nutpie(model: Any) -> Run:
+    """The same NUTS outside Python; `fit` takes it where it is installed."""
+    import nutpie
+
+    with sampling.quiet():
+        compiled = nutpie.compile_pymc_model(model)
+    nutpie.sample(compiled, draws=2, tune=2, chains=1, seed=0, progress_bar=False)
+    return lambda chains, cores: nutpie.sample(compiled, draws=1000, tune=1000, chains=chains, cores=cores, seed=1,
+                                               target_accept=0.9, progress_bar=False)
+
+
+SAMPLERS: dict[str, Callable[[Any], Run]] = {"pymc": with_pymc, "nutpie": with_nutpie}
+
+
+def missing(sampler: str) -> bool:
+    """Whether a sampler is not installed, which is printed."""
+    absent = importlib.util.find_spec(sampler) is None
+    if absent:
+        print(f"{sampler}: not installed")
+    return absent
+
+
+# -- beside the plain model -------------------------------------------------------------------------------------------
+
+VALUES = ("value_level", "value_slope", "value_sd", "review_sd")
+#: Log-normal sizes as the limit of the flexible law: exponential tails of no length.
+NO_TAILS = bayes.CountPriors(upper_tail=0.01, lower_tail=0.01)
+SPECS = {"Gamma": bayes.ReviewCount(review_rate=RATE, size_law="gamma"),
+         "log-normal": bayes.ReviewCount(review_rate=RATE, priors=NO_TAILS)}
+
+
+def plain_model(totals: dme.Totals, spec: bayes.ReviewCount) -> Any:
+    """The same priors with a latent log rate a vendor and a normal value a vendor: nothing is compressed.
+
+    Gamma rates are centred, log-normal ones are not (z is standard normal): what each is usually written as. That the
+    vendor has a review at all has no closed form under log-normal rates: 40 nodes of Gauss and Hermite.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -150,43 +206,65 @@ def plain_model(totals: dme.Totals, spec: bayes.ReviewCount):
     r = own.vendors.reviews
     log_m = np.log(own.vendors.row_value / own.vendors.row_reviews)
     with pm.Model() as model:
-        shape, mean = priors.size_shape.variable("size_shape"), priors.size_mean.variable("size_mean")
-        rate = pm.Gamma("rate", alpha=shape, beta=shape / mean, shape=len(r))
+        if spec.size_law == "gamma":
+            shape, mean = priors.size_shape.variable("size_shape"), priors.size_mean.variable("size_mean")
+            rate = pm.Gamma("rate", alpha=shape, beta=shape / mean, shape=len(r))
+            none = pt.exp(-shape * pt.log1p(mean / shape))
+        else:
+            centre, sd = priors.size_centre.variable("size_centre"), priors.size_sd.variable("size_sd")
+            rate = pt.exp(centre + sd * pm.Normal("z", shape=len(r)))
+            x, weight = np.polynomial.hermite_e.hermegauss(40)
+            none = (weight / weight.sum() * pt.exp(-pt.exp(centre + sd * x))).sum()
         pm.Poisson("reviews", rate, observed=r)
-        pm.Potential("truncated", -len(r) * pt.log1p(-pt.exp(-shape * pt.log1p(mean / shape))))
-        names = ("value_level", "value_slope", "value_sd", "review_sd")
-        level, slope, between, within = (getattr(priors, name).variable(name) for name in names)
+        pm.Potential("truncated", -len(r) * pt.log1p(-none))
+        level, slope, between, within = (getattr(priors, name).variable(name) for name in VALUES)
         v = between**2 + within**2 / r
         pm.Normal("log_m", level + slope * (np.log(r) - own.centre) - v / 2, pt.sqrt(v), observed=log_m)
     return model
 
 
-def plain(n: int) -> None:
-    """Same posterior at 2,000 vendors, effective draws a second at `n`."""
-    spec = bayes.ReviewCount(review_rate=RATE, size_law="gamma")
-    for size in (2000, n):
-        totals = market("gamma", int(size * 1.15), np.random.default_rng(3))[0]
-        print(f"{totals.n_vendors:,} vendors")
-        figures = []
-        for name, model, chains in (("compressed", spec.model(spec.data(totals)), 4),
-                                    ("latent effect a vendor", plain_model(totals, spec), 2)):
-            step = sampling.compiled_step(model)
-            sampling.sample(model, draws=2, tune=2, chains=1, rng=np.random.default_rng(0), progress=False, step=step)
-            start = time.process_time()
-            container = sampling.sample(model, draws=1000, tune=1000, chains=chains, rng=np.random.default_rng(1), cores=1,
-                                        progress=False, step=step)
-            seconds = time.process_time() - start
-            names = ["size_shape", "size_mean", "value_level", "value_slope", "value_sd", "review_sd"]
-            ess = {k: float(v[0]) for k, v in _arviz.diagnostics(container, names)["ess_bulk"].items()}
-            draws = {k: v for k, v in _arviz.flat_draws(container).items() if k in names}
-            figures.append((draws, ess, seconds))
-            print(f"  {name:<24} {seconds:7.1f} processor s, smallest effective sample {min(ess.values()):7.0f}: "
-                  f"{min(ess.values()) / seconds:8.2f} a second")
-        (a, ea, sa), (b, eb, sb) = figures
-        worst = max(abs(a[k].mean() - b[k].mean()) / math.hypot(a[k].std() / math.sqrt(ea[k]), b[k].std() / math.sqrt(eb[k]))
-                    for k in a)
-        print(f"  largest difference of posterior means: {worst:.2f} Monte Carlo errors")
-        print(f"  effective draws a second: {min(ea.values()) / sa / (min(eb.values()) / sb):.0f} times")
+def parameters(draws: dict[str, np.ndarray], *, compressed: bool) -> dict[str, np.ndarray]:
+    """Draws of what both models have; the kernel of the grid is a part of the spread of log rates."""
+    out = {name: draws[name] for name in ("size_shape", "size_mean", "size_centre", "size_sd", *VALUES) if name in draws}
+    if compressed and "size_sd" in out:
+        out["size_sd"] = np.hypot(out["size_sd"], math.sqrt(special.polygamma(1, size_law.SHAPE)))
+        out["size_centre"] = out["size_centre"] + special.digamma(size_law.SHAPE) - math.log(size_law.SHAPE)
+    return out
+
+
+def plain(n: int, laws: list[str]) -> None:
+    """Effective draws a second of processor at 2,000 vendors and at `n`, and whether the posteriors are one."""
+    for law in laws:
+        for size in (2000, n):
+            totals = market(law.lower(), int(size * 1.26), np.random.default_rng(3))[0]
+            print(f"{law} sizes, {totals.n_vendors:,} vendors")
+            spec = SPECS[law]
+            models = {"compressed": spec.model(spec.data(totals)), "latent effect a vendor": plain_model(totals, spec)}
+            for sampler in SAMPLERS:
+                if not missing(sampler):
+                    beside(sampler, models)
+
+
+def beside(sampler: str, models: dict[str, Any]) -> None:
+    """Both models with one sampler, four chains each on one processor."""
+    figures = []
+    for name, model in models.items():
+        run = SAMPLERS[sampler](model)
+        start = time.process_time()
+        container = run(4, 1)
+        seconds = time.process_time() - start
+        draws = parameters(_arviz.flat_draws(container), compressed=name == "compressed")
+        found = _arviz.diagnostics(container, list(draws))
+        ess, worst = ({k: float(v[0]) for k, v in found[kind].items()} for kind in ("ess_bulk", "r_hat"))
+        figures.append((draws, ess, seconds))
+        print(f"  {sampler:<7} {name:<24} {seconds:7.1f} processor s, smallest effective sample {min(ess.values()):7.0f}: "
+              f"{min(ess.values()) / seconds:8.2f} a second; largest R-hat {max(worst.values()):.3f}", flush=True)
+    (a, ea, sa), (b, eb, sb) = figures
+    gaps = {k: abs(a[k].mean() - b[k].mean()) for k in a}
+    errors = max(gaps[k] / math.hypot(a[k].std() / math.sqrt(ea[k]), b[k].std() / math.sqrt(eb[k])) for k in a)
+    print(f"  {sampler:<7} posterior means differ by at most {errors:.1f} Monte Carlo errors, "
+          f"{max(gaps[k] / b[k].std() for k in a):.3f} posterior sd; effective draws a second: "
+          f"{min(ea.values()) / sa / (min(eb.values()) / sb):.1f} times", flush=True)
 
 
 def sbc(n: int, path: Path) -> None:
@@ -205,13 +283,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("speed", "plain", "coverage", "sbc"))
     parser.add_argument("--n", type=int, default=None)
+    parser.add_argument("--laws", nargs="+", default=list(SPECS), choices=list(SPECS))
     parser.add_argument("--vendors", type=int, default=300)
     parser.add_argument("--populations", nargs="+", default=["log-normal", "gamma", "pareto"])
     args = parser.parse_args()
     if args.part == "speed":
         speed(args.n or 2_000_000)
     elif args.part == "plain":
-        plain(args.n or 5000)
+        plain(args.n or 5000, args.laws)
     elif args.part == "coverage":
         coverage(args.n or 400, args.vendors, args.populations)
     else:

@@ -19,6 +19,7 @@ from darkmarket_estimates.bayes.share_by_size import (
     log_likelihood,
     logits_with_mean,
     mean_logit,
+    pooled_logits,
     size_classes,
 )
 from darkmarket_estimates.bayes.share_law import ShareLaw
@@ -39,13 +40,6 @@ class Pooled:
     """What `BothCounters` keeps of the markets beside the cells: the frequentist fit of each."""
 
     fits: tuple[ReviewShareFit, ...]
-
-    @property
-    def rough(self) -> tuple[np.ndarray, float]:
-        """Logits of the pooled shares, and their standard error (quadratic mean over markets)."""
-        share = np.clip([fit.share for fit in self.fits], 1e-4, 1 - 1e-4)
-        error = np.array([fit.standard_error for fit in self.fits]) / (share * (1 - share))
-        return special.logit(share), float(np.clip(np.sqrt((error**2).mean()), 1e-3, 2.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +137,13 @@ class BothCounters:
 
         from darkmarket_estimates.bayes._density import log_density
 
-        weights, (pooled, error) = data.arrays["weights"], data.own.rough
+        weights = data.arrays["weights"]
         m, classes = weights.shape
         # logit shares have covariance tau^2 I + sd^2 11': independent in orthonormal contrasts, the first their mean
         rotation, first = contrasts(m), np.eye(m)[0]
-        seen = rotation.T @ (pooled - self.centre.mean)
         with pm.Model(coords=data.coords) as model:
             cells = [pm.Data(name, data.arrays[name]) for name in CELLS]
+            pooled, error = (pm.Data(name, data.arrays[name]) for name in ("pooled_logit", "pooled_error"))
             pm.Data("weights", weights)  # the same in every data set of one model
             tau = self._prior("between_market_sd").variable("between_market_sd")
             step_sd = self._prior("step_sd").variable("step_sd")
@@ -158,6 +152,7 @@ class BothCounters:
             w = pm.Flat("level", shape=m, initval=np.zeros(m))
             sds = pm.math.sqrt(tau**2 + m * self.centre.sd**2 * first)
             pull = sds**2 / (sds**2 + error**2)
+            seen = pm.math.dot(rotation.T, pooled - self.centre.mean)
             level = self.centre.mean + (rotation * (pull * seen + pm.math.sqrt(pull) * error * w)).sum(axis=1)
             logits = level[:, None] + np.zeros((m, classes))
             if classes > 1:
@@ -231,7 +226,7 @@ class BothCounters:
         r = rng.binomial(s.astype(np.int64), rng.beta(mean * k, (1 - mean) * k))
         arrays = {"weights": cells["weights"], "vendor_market": market, "vendor_class": size_class,
                   "vendor_reviews": r.astype(np.float64), "vendor_sales": s, "multiplicity": np.ones(len(at))}
-        return truth, replace(data, arrays=arrays, totals=None)
+        return truth, replace(data, arrays=arrays | pooled_logits(**arrays), totals=None)
 
     def prior_predictive(self, counts: Any, *, draws: int = 500, rng: Any = None) -> pd.DataFrame:
         """What the priors say before data: shares by market, vendor and size; see `prior_tables.described`."""
@@ -286,7 +281,8 @@ def _compress(
     arrays = {"weights": weights / weights.sum(axis=1, keepdims=True), "vendor_market": cells[0], "vendor_class": cells[1],
               "vendor_reviews": cells[2].astype(np.float64), "vendor_sales": cells[3].astype(np.float64),
               "multiplicity": counts.astype(np.float64)}
-    return Data(arrays=arrays, coords={"market": names, "size_class": classes}, totals=totals, own=own, flags=flags)
+    return Data(arrays=arrays | pooled_logits(**arrays), coords={"market": names, "size_class": classes}, totals=totals,
+                own=own, flags=flags)
 
 
 def shapes(draws: Draws) -> tuple[np.ndarray, np.ndarray]:

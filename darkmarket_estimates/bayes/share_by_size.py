@@ -48,6 +48,34 @@ def logits_with_mean(theta: np.ndarray, steps: np.ndarray, weights: np.ndarray) 
     return ((low + high) / 2)[..., None] + walk
 
 
+def pooled_logits(
+    weights: np.ndarray, vendor_market: np.ndarray, vendor_class: np.ndarray, vendor_reviews: np.ndarray,
+    vendor_sales: np.ndarray, multiplicity: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Logit of each market's pooled share, classes weighed by turnover, and its standard error, vendors as clusters.
+
+    The sampler's coordinates are placed by them; the density does not depend on them. Half a review more, and the
+    binomial variance of all sales, keep both finite where no sale, or each one, has a review.
+
+    Returns
+    -------
+    dict
+        ``pooled_logit`` of shape (markets,); ``pooled_error``, a scalar: the quadratic mean over markets.
+    """
+    cell = vendor_market * weights.shape[1] + vendor_class
+
+    def by_class(values: np.ndarray) -> np.ndarray:
+        return np.bincount(cell, weights=multiplicity * values, minlength=weights.size).reshape(weights.shape)
+
+    sales = by_class(vendor_sales)
+    p = (by_class(vendor_reviews) + 0.5) / (sales + 1)
+    share = (weights * p).sum(axis=1)
+    squares = by_class((vendor_reviews - p.ravel()[cell] * vendor_sales) ** 2)
+    variance = (squares * (weights / np.maximum(sales, 1)) ** 2).sum(axis=1) + share * (1 - share) / (sales.sum(axis=1) + 1)
+    error = np.sqrt((variance / (share * (1 - share)) ** 2).mean())
+    return {"pooled_logit": special.logit(share), "pooled_error": np.array(np.clip(error, 1e-3, 2.0))}
+
+
 def cell_log_likelihood(p: np.ndarray, size: np.ndarray, r: np.ndarray, s: np.ndarray) -> np.ndarray:
     r"""Beta-binomial log-likelihood without the binomial coefficient: :math:`\ln B(r + a, s - r + b) - \ln B(a, b)`.
 
