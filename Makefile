@@ -36,6 +36,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/capture_recapture.py
 	$(BIN)/python benchmarks/simulator.py
 	$(BIN)/python benchmarks/engines.py --rows 1000000
+	$(BIN)/python benchmarks/groups.py
+	$(BIN)/python benchmarks/speed.py --max-rows 1000000
+	$(BIN)/python benchmarks/bayes.py plain
 
 # The tables of the docs that come from simulations; hours
 coverage-tables: $(VENV)/.dev

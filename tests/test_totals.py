@@ -13,7 +13,7 @@ from tests.tables import listing_table, listings
 BY = ["market", "category", "country"]
 
 
-def same(a: Totals, b: Totals, rel: float = 1e-12) -> None:
+def assert_same(a: Totals, b: Totals, rel: float = 1e-12) -> None:
     """Equal cells, sums to `rel`, audit and header."""
     assert list(a.keys) == list(b.keys)
     for name in a.keys:
@@ -54,13 +54,13 @@ def test_parts_by_listing_add_up_to_the_whole(seed):
     make = lambda part: listings(part, market="market").totals(by=BY, bands=[20, 100])  # noqa: E731
     part = np.random.default_rng(seed).integers(0, 3, len(frame))
     a, b, c = (make(frame[part == i]) for i in range(3))
-    same((a + b) + c, make(frame), rel=1e-12)
-    same(a + (b + c), (c + a) + b)
+    assert_same((a + b) + c, make(frame), rel=1e-12)
+    assert_same(a + (b + c), (c + a) + b)
 
 
 def test_row_order_leaves_no_trace():
     frame = listing_table()
-    same(listings(frame).totals(by=BY), listings(frame.sample(frac=1, random_state=3)).totals(by=BY))
+    assert_same(listings(frame).totals(by=BY), listings(frame.sample(frac=1, random_state=3)).totals(by=BY))
 
 
 def test_bands_hold_all_money_and_are_ordered():
@@ -105,7 +105,7 @@ def test_save_and_load(tmp_path):
     totals = listings(market="market", window=("2016-01-01", "2016-02-01")).totals(by=BY, bands=[20, 100])
     totals.save(tmp_path / "t.parquet", vendor_names=True)
     back = Totals.load(tmp_path / "t.parquet")
-    same(totals, back, rel=0)
+    assert_same(totals, back, rel=0)
     assert back.audit == totals.audit
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from darkmarket_estimates import Listings, Totals
-from tests.test_totals import same
+from tests.test_totals import assert_same
 
 #: Places that keep every type of a column.
 TYPED = ("parquet", "parts", "folder", "database", "relation", "lazyframe", "dask")
@@ -72,21 +72,21 @@ def elsewhere(table: pa.Table, folder: pathlib.Path, kind: str) -> tuple[Any, di
     return dd.from_pandas(table.to_pandas(types_mapper=pd.ArrowDtype), npartitions=4, sort=False), {}
 
 
-def alike(want: Totals, got: Totals) -> None:
+def assert_alike(want: Totals, got: Totals) -> None:
     """Equal totals, and an audit that is equal line by line."""
-    same(want, got, rel=1e-12)
+    assert_same(want, got, rel=1e-12)
     for a, b in zip(want.audit, got.audit, strict=True):
         assert (a.rule, a.rows, a.count, a.currency) == (b.rule, b.rows, b.count, b.currency)
         np.testing.assert_allclose([b.value, b.value_after], [a.value, a.value_after], rtol=1e-12)
 
 
-def parity(table: pa.Table, folder: pathlib.Path, kind: str, question: Callable[[Listings], Listings],
+def assert_parity(table: pa.Table, folder: pathlib.Path, kind: str, question: Callable[[Listings], Listings],
            asked: dict[str, Any], **roles: Any) -> Totals:
     """The answer of a place, which equals that of the table in memory."""
     listings = question(Listings(table, **roles))
     want = listings.totals(**asked)
     frame, options = elsewhere(table, folder, kind)
     got = question(Listings(frame, **{**roles, **options}))
-    alike(want, got.totals(**asked))
+    assert_alike(want, got.totals(**asked))
     assert len(got) == len(listings)
     return want

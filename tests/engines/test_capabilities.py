@@ -8,7 +8,7 @@ from darkmarket_estimates import HoldingPrice, Listings, NotSupportedError
 from darkmarket_estimates.engines import capabilities
 from darkmarket_estimates.engines import duckdb as sessions
 from darkmarket_estimates.engines.capabilities import ENGINES, SECOND, Refusal, ability
-from tests.engines.tables_elsewhere import alike, elsewhere
+from tests.engines.tables_elsewhere import assert_alike, elsewhere
 from tests.engines.test_parity import RATES, repeated_listings
 from tests.tables import ROLES
 
@@ -59,7 +59,7 @@ def test_engines_can_what_the_table_says(engine, rule, tmp_path, monkeypatch):
         return fetch(self, statement)
 
     monkeypatch.setattr(sessions.OwnSession, "fetch", counted)
-    alike(use(rule, table), use(rule, frame, **options))
+    assert_alike(use(rule, table), use(rule, frame, **options))
     if engine != "dask":
         assert (len(scans) > 1) == (can == SECOND)
 

@@ -22,7 +22,7 @@ def run(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *blocks: int) -> 
     return names
 
 
-def alike(a: Any, b: Any) -> None:
+def assert_alike(a: Any, b: Any) -> None:
     assert len(a.to_frame()) == len(b.to_frame()) > 1
     assert a.value == pytest.approx(b.value, rel=1e-12)
     assert a.interval == pytest.approx(b.interval, rel=1e-9)
@@ -34,7 +34,7 @@ def test_there_is_a_script_for_each_place():
 
 def test_a_laptop(tmp_path, monkeypatch):
     names = run(tmp_path, monkeypatch, 0, 1)
-    alike(names["here"], names["estimate"](names["table"]))
+    assert_alike(names["here"], names["estimate"](names["table"]))
 
 
 @pytest.mark.long
@@ -42,4 +42,4 @@ def test_a_laptop(tmp_path, monkeypatch):
 def test_dask(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="distributed is not installed")
     names = run(tmp_path, monkeypatch, 0, 1, 2)
-    alike(names["here"], names["on_dask"])
+    assert_alike(names["here"], names["on_dask"])

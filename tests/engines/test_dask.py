@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from darkmarket_estimates import HoldingPrice, Listings
-from tests.engines.tables_elsewhere import alike
+from tests.engines.tables_elsewhere import assert_alike
 from tests.tables import ROLES, listing_table
 
 dd = pytest.importorskip("dask.dataframe", reason="dask is not installed")
@@ -28,7 +28,7 @@ def answer(table, **options):
 
 @pytest.mark.parametrize("npartitions", [1, 3, 7])
 def test_any_number_of_partitions(npartitions):
-    alike(answer(frame()), answer(dd.from_pandas(frame(), npartitions=npartitions, sort=False)))
+    assert_alike(answer(frame()), answer(dd.from_pandas(frame(), npartitions=npartitions, sort=False)))
 
 
 def test_empty_partitions_and_categories_that_differ():
@@ -36,18 +36,18 @@ def test_empty_partitions_and_categories_that_differ():
     parts = [dd.from_pandas(part.assign(id=part.id.cat.remove_unused_categories()), npartitions=1)
              for part in (table[:300], table[300:])]
     both = dd.concat(parts)
-    alike(answer(frame()), answer(both))
+    assert_alike(answer(frame()), answer(both))
     few = both[both.country == "NL"].repartition(npartitions=2)
-    alike(answer(frame().query("country == 'NL'")), answer(few))
+    assert_alike(answer(frame().query("country == 'NL'")), answer(few))
     one = dd.from_pandas(frame(), npartitions=5, sort=False)
-    alike(answer(frame()[:100]), answer(one.loc[:99]))
+    assert_alike(answer(frame()[:100]), answer(one.loc[:99]))
 
 
 def test_without_listings_nothing_is_shuffled(monkeypatch):
     table = dd.from_pandas(frame(), npartitions=3)
     roles = {**ROLES, "listing": None}
     monkeypatch.setattr(type(table), "shuffle", None)
-    alike(Listings(frame(), **roles).totals(by="country"), Listings(table, **roles).totals(by="country"))
+    assert_alike(Listings(frame(), **roles).totals(by="country"), Listings(table, **roles).totals(by="country"))
 
 
 def slow(part: pd.DataFrame, pause: float) -> pd.DataFrame:
@@ -67,6 +67,6 @@ def test_two_worker_processes_of_which_one_dies(kill):
         if kill:
             pids = list(client.run(os.getpid).values())
             client.loop.call_later(1.5, os.kill, pids[0], signal.SIGKILL)
-        alike(answer(frame()), answer(table))
+        assert_alike(answer(frame()), answer(table))
         if kill:
             assert pids[0] not in client.run(os.getpid).values()

@@ -20,7 +20,7 @@ from darkmarket_estimates.engines import duckdb as sessions
 from darkmarket_estimates.engines import files, lazy
 from tests.engines.tables_elsewhere import TEXT, TYPED, elsewhere
 from tests.tables import ROLES, listing_table
-from tests.test_totals import same
+from tests.test_totals import assert_same
 
 ALL = ("parquet", "csv", "relation", "dask", pytest.param("lazyframe", marks=pytest.mark.long),
        pytest.param("sqlite", marks=pytest.mark.long))
@@ -167,7 +167,7 @@ def test_files_of_one_glob_that_differ(tmp_path):
     frame.to_csv(tmp_path / "0.csv", index=False)
     frame[frame.columns[::-1]].assign(id=frame.id + "b").to_csv(tmp_path / "1.csv", index=False)
     whole = pd.concat([frame, frame.assign(id=frame.id + "b")])
-    same(Listings(str(tmp_path / "*.csv"), **ROLES, engine="lazy").totals(), Listings(whole, **ROLES).totals())
+    assert_same(Listings(str(tmp_path / "*.csv"), **ROLES, engine="lazy").totals(), Listings(whole, **ROLES).totals())
     frame.drop(columns="country").to_csv(tmp_path / "2.csv", index=False)
     with pytest.raises(DataError, match="cannot be read"):
         Listings(str(tmp_path / "*.csv"), **ROLES, engine="lazy").totals(by="country")
@@ -318,7 +318,7 @@ def test_a_relation_may_bear_any_name():
         for name in ("rows", "touched", "ours", sessions.RelationSession.source + "_"):
             connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM given')
             got = Listings(connection.table(f'"{name}"'), **ROLES).clean(HoldingPrice(cap=100, action="median")).totals()
-            same(Listings(frame, **ROLES).clean(HoldingPrice(cap=100, action="median")).totals(), got)
+            assert_same(Listings(frame, **ROLES).clean(HoldingPrice(cap=100, action="median")).totals(), got)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "relation"])

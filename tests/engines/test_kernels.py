@@ -8,7 +8,7 @@ from darkmarket_estimates import Listings
 from darkmarket_estimates.engines import alarms, kernels
 from darkmarket_estimates.totals import Key
 from tests.tables import ROLES, listing_table
-from tests.test_totals import same
+from tests.test_totals import assert_same
 
 
 @pytest.mark.parametrize("size", [40, 10**12])
@@ -44,10 +44,10 @@ def test_the_compiled_pass_is_the_same(repeated, days, monkeypatch):
     calls = []
     real = kernels.compiled()
     monkeypatch.setattr(kernels, "compiled", lambda: lambda *a: calls.append(1) or real(*a))
-    same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=1e-14)
+    assert_same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=1e-14)
     assert calls == [1]
     monkeypatch.setattr(kernels, "compiled", lambda: None)  # numba is not there
-    same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=0)
+    assert_same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=0)
 
 
 def test_merged_puts_in_order_and_adds():

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darkmarket_estimates import ExchangeRate, HoldingPrice, Listings
-from tests.engines.tables_elsewhere import TEXT, TYPED, elsewhere, parity
+from tests.engines.tables_elsewhere import TEXT, TYPED, assert_parity, elsewhere
 from tests.tables import ROLES, listing_table
-from tests.test_totals import BY, same
+from tests.test_totals import BY, assert_same
 
 RATES = {f"2016-01-{day:02d}": 1 + day / 100 for day in range(1, 32)}
 PLACES = (*TYPED, *TEXT)
@@ -56,7 +56,7 @@ def repeated_listings(n: int = 500) -> pa.Table:
 
 @every("rule", RULES, quick=("parts",), everywhere=("all",))
 def test_rules(kind, rule, tmp_path):
-    want = parity(repeated_listings(), tmp_path, kind, RULES[rule], {"by": BY, "bands": [20, 75.5]},
+    want = assert_parity(repeated_listings(), tmp_path, kind, RULES[rule], {"by": BY, "bands": [20, 75.5]},
                   **ROLES, market="market", date="day", duplicates="keep")
     touched = {"multiples", "upper", "lower", "median", "median of multiples", "hopeless", "all", "cap", "two caps"}
     assert (max(e.rows for e in list(want.audit)[1:]) > 0 if rule in touched else True)
@@ -68,7 +68,7 @@ def test_duplicates(kind, policy, tmp_path):
     if policy == "error":
         table = table.slice(0, 90)
     for rule in ("nothing", "multiples", "median"):
-        parity(table, tmp_path, kind, RULES[rule], {"by": "country", "bands": [50]}, **ROLES, duplicates=policy)
+        assert_parity(table, tmp_path, kind, RULES[rule], {"by": "country", "bands": [50]}, **ROLES, duplicates=policy)
 
 
 @every("options", [
@@ -80,7 +80,7 @@ def test_roles(kind, options, tmp_path):
     table = repeated_listings()
     table = table.append_column("money", pa.array(["USD"] * len(table)))
     for rule in ("cap", "one rate"):
-        parity(table, tmp_path, kind, RULES[rule], {"by": ["category", "day"]},
+        assert_parity(table, tmp_path, kind, RULES[rule], {"by": ["category", "day"]},
                **{**ROLES, "duplicates": "keep", **options})
 
 
@@ -105,12 +105,12 @@ def test_kinds_of_columns(kind, tmp_path):
     })
     roles = {**ROLES, "market": "market", "duplicates": "keep"}
     groups = ["level", "sort", "year", "flag", "on", "big"] + ([] if kind == "dask" else ["zone"])
-    want = parity(table, tmp_path, kind, RULES["multiples"], {"by": groups}, **roles)
+    want = assert_parity(table, tmp_path, kind, RULES["multiples"], {"by": groups}, **roles)
     assert set(want.keys["year"].labels) == {"(missing)", "2014", "2015"} and len(want.keys["big"].labels) == 4
     table = table.set_column(table.column_names.index("zone"), "zone", table.column("zone").fill_null(
         pa.scalar(pd.Timestamp("2016-01-03", tz="UTC"), table.column("zone").type)))
     rates = {"2016-01-01": 1.0, "2016-01-02": 2.0, "2016-01-03": 4.0}
-    parity(table, tmp_path, kind, lambda t: t.to_currency("EUR", rates), {}, **roles, date="zone")
+    assert_parity(table, tmp_path, kind, lambda t: t.to_currency("EUR", rates), {}, **roles, date="zone")
 
 
 cells = st.fixed_dictionaries({
@@ -129,7 +129,7 @@ def test_any_table(kind, rows, tmp_path):
         ("price", pa.float64()), ("reviews", pa.int64()), ("seller", pa.string()), ("group", pa.string()),
         ("id", pa.string())]))
     rule = HoldingPrice(cap=1e5, upper_multiple=2, lower_multiple=0.5, action="median")
-    parity(table, tmp_path, kind, lambda t: t.clean(rule), {"by": "group", "bands": [2.5]}, **ROLES, duplicates="keep")
+    assert_parity(table, tmp_path, kind, lambda t: t.clean(rule), {"by": "group", "bands": [2.5]}, **ROLES, duplicates="keep")
 
 
 def test_names_are_never_code(tmp_path):
@@ -138,7 +138,7 @@ def test_names_are_never_code(tmp_path):
     table = pa.Table.from_pandas(frame.rename(columns=evil), preserve_index=False)
     roles = {"price": evil["price"], "reviews": "reviews", "vendor": "h", "listing": evil["id"], "currency": "USD"}
     for kind in ("parquet", "relation", "csv"):
-        parity(table, tmp_path, kind, RULES["multiples"], {"by": evil["category"]}, **roles, duplicates="keep")
+        assert_parity(table, tmp_path, kind, RULES["multiples"], {"by": evil["category"]}, **roles, duplicates="keep")
 
 
 def test_a_price_on_the_cap_counts_for_the_median(tmp_path):
@@ -146,14 +146,14 @@ def test_a_price_on_the_cap_counts_for_the_median(tmp_path):
     table = pa.table({"id": ["x"] * 4, "price": [10.0, 10.0, 10.0, 40.0], "reviews": [1] * 4, "seller": ["a"] * 4})
     for action in ("drop", "median"):
         rule = HoldingPrice(cap=40, upper_multiple=3, action=action)
-        want = parity(table, tmp_path, "parquet", lambda t, rule=rule: t.clean(rule), {}, **ROLES, duplicates="keep")
+        want = assert_parity(table, tmp_path, "parquet", lambda t, rule=rule: t.clean(rule), {}, **ROLES, duplicates="keep")
         assert want.sum("value") == (30 if action == "drop" else 40)
 
 
 def test_nan_and_null_are_one_group_within_a_listing(tmp_path):
     table = pa.table({"id": ["x"] * 3, "price": [1.0, 2.0, 4.0], "reviews": [1] * 3, "seller": ["a"] * 3,
                       "year": pa.array([np.nan, None, 2014.0])})
-    want = parity(table, tmp_path, "parquet", lambda t: t, {"by": "year"}, **ROLES, duplicates="keep")
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t, {"by": "year"}, **ROLES, duplicates="keep")
     assert want.sum("n_listings") == 2 and want.sum("listing_value_sq") == 9 + 16
 
 
@@ -162,7 +162,7 @@ def test_many_touched_rows_come_in_parts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(lazy, "CHUNK", 20)
     for kind in ("parquet", "relation"):
-        parity(repeated_listings(), tmp_path, kind, RULES["all"], {"by": BY}, **ROLES, date="day", duplicates="keep")
+        assert_parity(repeated_listings(), tmp_path, kind, RULES["all"], {"by": BY}, **ROLES, date="day", duplicates="keep")
 
 
 def test_small_files_and_the_same_files_left_where_they_are(tmp_path):
@@ -170,7 +170,7 @@ def test_small_files_and_the_same_files_left_where_they_are(tmp_path):
         frame, _ = elsewhere(repeated_listings(), tmp_path, kind)
         small, whole, lazy = (Listings(frame, **ROLES, duplicates="keep", engine=e) for e in ("auto", "memory", "lazy"))
         assert type(small._table) is type(whole._table) is not type(lazy._table)
-        same(whole.totals(by=BY), lazy.totals(by=BY))
+        assert_same(whole.totals(by=BY), lazy.totals(by=BY))
 
 
 @pytest.mark.parametrize("kind", ["parts", "relation", "dask"])
@@ -179,7 +179,7 @@ def test_the_alarm(kind, prices, tmp_path):
     n = len(prices)
     table = pa.table({"id": [f"l{i}" for i in range(n)], "price": prices, "reviews": [1] * n,
                       "seller": [f"s{i % 2}" for i in range(n)]})
-    want = parity(table, tmp_path, kind, lambda t: t, {}, **ROLES)
+    want = assert_parity(table, tmp_path, kind, lambda t: t, {}, **ROLES)
     assert bool(want.header.flags) == (prices[0] == 1 and n == 151)
 
 
@@ -191,9 +191,9 @@ def test_real_sales(kind, real_data, tmp_path):
     table = pq.read_table(real_data / "alphabay2017" / "listings.parquet")
     roles = {"price": "price_usd", "sold": "n_sold", "days": "days_listed", "vendor": "vendor_id",
              "listing": "listing_id", "currency": "USD"}
-    want = parity(table, tmp_path, kind, lambda t: t, {}, **roles, duplicates="keep")
+    want = assert_parity(table, tmp_path, kind, lambda t: t, {}, **roles, duplicates="keep")
     assert round(want.sum("value")) == 982_447
-    want = parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=9_998.99)), {"bands": [10, 100, 1000]},
+    want = assert_parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=9_998.99)), {"bands": [10, 100, 1000]},
                   **roles, duplicates="largest")
     assert list(want.audit)[-1].rows > 0
 
@@ -206,8 +206,8 @@ def test_real_reviews(kind, real_data, tmp_path):
     table = pq.read_table(real_data / "agora2014" / "reviews.parquet")
     roles = {"price": "price_usd_at_first_seen", "reviews": 1, "vendor": "vendor_id", "listing": "listing_id",
              "currency": "USD"}
-    want = parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=10_000)), {"by": "category"}, **roles)
+    want = assert_parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=10_000)), {"by": "category"}, **roles)
     assert round(want.sum("value") / 1e6, 2) == 2.58
     rule = HoldingPrice(cap=10_000, upper_multiple=3, lower_multiple=0.3, min_observations=3, action="median")
-    want = parity(table, tmp_path, kind, lambda t: t.clean(rule), {"by": "category", "bands": [100]}, **roles)
+    want = assert_parity(table, tmp_path, kind, lambda t: t.clean(rule), {"by": "category", "bands": [100]}, **roles)
     assert list(want.audit)[1].rows > 0

@@ -12,7 +12,7 @@ from darkmarket_estimates.distribution.resampling import bootstrap, key_of, pois
 from darkmarket_estimates.engines import checks, parts
 from darkmarket_estimates.engines.plan import Clean
 from darkmarket_estimates.engines.source import Source
-from tests.engines.tables_elsewhere import alike, elsewhere
+from tests.engines.tables_elsewhere import assert_alike, elsewhere
 from tests.engines.test_parity import repeated_listings
 from tests.tables import ROLES
 
@@ -77,7 +77,7 @@ def test_any_number_of_parts_is_added(n):
                           ()) for i in range(n)]
     totals, rows = parts.added([parts.Part.from_bytes(part.to_bytes()) for part in found]).finished()
     want = Listings(table, **ROLES, duplicates="keep").clean(RULE)
-    alike(want.totals(by="country"), totals)
+    assert_alike(want.totals(by="country"), totals)
     assert rows == len(want) and parts.added(found).prices == sum((p.prices for p in found), parts.Counter())
 
 
@@ -95,5 +95,5 @@ def test_any_lazy_table_can_be_read_whole(kind, tmp_path):
     table = repeated_listings(60)
     frame, _ = elsewhere(table, tmp_path, kind)
     listings = Listings(frame, **ROLES, duplicates="keep", engine="memory")
-    alike(Listings(table, **ROLES, duplicates="keep").totals(), listings.totals())
+    assert_alike(Listings(table, **ROLES, duplicates="keep").totals(), listings.totals())
     assert len(listings.to_frame()) == 60

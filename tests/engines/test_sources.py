@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from darkmarket_estimates import DataError, HoldingPrice, Listings, NotSupportedError, Totals
 from tests.tables import ROLES, listing_table
-from tests.test_totals import BY, same
+from tests.test_totals import BY, assert_same
 
 
 def ways(frame: pd.DataFrame, folder: pathlib.Path) -> dict[str, object]:
@@ -42,7 +42,7 @@ def test_same_totals_from_every_kind_of_table(tmp_path):
     want = totals_of(tables.pop("pandas"))
     for name, table in tables.items():
         got = totals_of(table)
-        same(want, got, rel=1e-12)
+        assert_same(want, got, rel=1e-12)
         for a, b in zip(want.audit, got.audit, strict=True):
             assert a.count == b.count and a.value == pytest.approx(b.value, rel=1e-12), name
 
@@ -55,7 +55,7 @@ def test_median_rule_is_the_same_everywhere(tmp_path):
     tables = ways(frame, tmp_path)
     results = [Listings(t, **ROLES, duplicates="keep").clean(rule).totals(by="country") for t in tables.values()]
     for other in results[1:]:
-        same(results[0], other, rel=1e-12)
+        assert_same(results[0], other, rel=1e-12)
 
 
 def test_globs(tmp_path):
@@ -63,8 +63,8 @@ def test_globs(tmp_path):
     for i in range(3):
         frame[i::3].to_parquet(tmp_path / f"part{i}.parquet")
         frame[i::3].to_csv(tmp_path / f"part{i}.csv", index=False)
-    same(totals_of(str(tmp_path / "part*.parquet")), totals_of(frame))
-    same(totals_of(str(tmp_path / "part*.csv")), totals_of(frame))
+    assert_same(totals_of(str(tmp_path / "part*.parquet")), totals_of(frame))
+    assert_same(totals_of(str(tmp_path / "part*.csv")), totals_of(frame))
 
 
 def test_ids_in_csv_stay_text(tmp_path):
@@ -96,7 +96,7 @@ def test_files_that_cannot_be_read(tmp_path, name):
 
 
 def test_lazy_frames_are_read_or_sent_to_a_file():
-    same(totals_of(pl.from_pandas(listing_table()).lazy()), totals_of(listing_table()))
+    assert_same(totals_of(pl.from_pandas(listing_table()).lazy()), totals_of(listing_table()))
 
     class Unknown:
         def collect(self):
@@ -148,7 +148,7 @@ def test_any_table_gives_the_same_totals_in_memory_and_from_parquet(rows, tmp_pa
     want = Listings(frame, **ROLES).totals(by="group", bands=[10])
     assert want.sum("value") == pytest.approx(float((frame.price * frame.reviews).sum()), rel=1e-12)
     for other in frames:
-        same(want, Listings(other, **ROLES).totals(by="group", bands=[10]))
+        assert_same(want, Listings(other, **ROLES).totals(by="group", bands=[10]))
 
 
 def test_real_figures(real_data):

@@ -14,7 +14,7 @@ import pytest
 from darkmarket_estimates import DataError, HoldingPrice, Listings, NotSupportedError
 from darkmarket_estimates.engines import capabilities
 from darkmarket_estimates.engines.capabilities import Refusal, ability
-from tests.engines.tables_elsewhere import alike
+from tests.engines.tables_elsewhere import assert_alike
 from tests.engines.test_capabilities import use
 from tests.engines.test_elsewhere import some, table
 from tests.engines.test_parity import RATES, RULES, repeated_listings
@@ -62,18 +62,18 @@ def there(spark, tmp_path):
     return put
 
 
-def parity(there, given, question, asked, **roles):
+def assert_parity(there, given, question, asked, **roles):
     listings = question(Listings(given, **roles))
     want = listings.totals(**asked)
     got = question(Listings(there(given), **roles))
-    alike(want, got.totals(**asked))
+    assert_alike(want, got.totals(**asked))
     assert len(got) == len(listings)
     return want
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rules(there, rule):
-    parity(there, repeated_listings(), RULES[rule], {"by": BY, "bands": [20, 75.5]}, **ROLES, market="market", date="day",
+    assert_parity(there, repeated_listings(), RULES[rule], {"by": BY, "bands": [20, 75.5]}, **ROLES, market="market", date="day",
            duplicates="keep")
 
 
@@ -81,7 +81,7 @@ def test_rules(there, rule):
 def test_duplicates(there, policy):
     given = repeated_listings(90 if policy == "error" else 500)
     for rule in ("nothing", "median"):
-        parity(there, given, RULES[rule], {"by": "country", "bands": [50]}, **ROLES, duplicates=policy)
+        assert_parity(there, given, RULES[rule], {"by": "country", "bands": [50]}, **ROLES, duplicates=policy)
 
 
 @pytest.mark.parametrize("options", [
@@ -92,7 +92,7 @@ def test_duplicates(there, policy):
 def test_roles(there, options):
     given = repeated_listings()
     given = given.append_column("money", pa.array(["USD"] * len(given)))
-    parity(there, given, RULES["cap"], {"by": ["category", "day"]}, **{**ROLES, "duplicates": "keep", **options})
+    assert_parity(there, given, RULES["cap"], {"by": ["category", "day"]}, **{**ROLES, "duplicates": "keep", **options})
 
 
 def test_kinds_of_columns(there):
@@ -114,9 +114,9 @@ def test_kinds_of_columns(there):
     })
     roles = {**ROLES, "market": "market", "duplicates": "keep"}
     rates = {"2016-01-01": 1.0, "2016-01-02": 2.0, "2016-01-03": 4.0}
-    want = parity(there, given, RULES["multiples"], {"by": ["a.b`c", "sort", "zone", "big", "flag"]}, **roles)
+    want = assert_parity(there, given, RULES["multiples"], {"by": ["a.b`c", "sort", "zone", "big", "flag"]}, **roles)
     assert want.header.markets == ("(missing)", "0", "1", "7")
-    parity(there, given, lambda t: t.to_currency("EUR", rates), {}, **roles, date="zone")
+    assert_parity(there, given, lambda t: t.to_currency("EUR", rates), {}, **roles, date="zone")
 
 
 @pytest.mark.parametrize("rule", [r for r in capabilities.rules() if r != "row numbers in errors"])
@@ -128,7 +128,7 @@ def test_spark_can_what_the_table_says(there, rule):
             use(rule, there(given))
         assert caught.value.fix == can.fix
     else:
-        alike(use(rule, given), use(rule, there(given)))
+        assert_alike(use(rule, given), use(rule, there(given)))
 
 
 def test_a_listing_in_two_partitions_is_one_listing(there, spark):
@@ -143,7 +143,7 @@ def test_a_listing_in_two_partitions_is_one_listing(there, spark):
 
 def test_most_partitions_may_be_empty(there, spark):
     given = table().slice(0, 5)
-    alike(Listings(given, **ROLES).totals(), Listings(there(given).repartition(20), **{**ROLES, "listing": None}).totals())
+    assert_alike(Listings(given, **ROLES).totals(), Listings(there(given).repartition(20), **{**ROLES, "listing": None}).totals())
     with pytest.raises(DataError, match="table is empty"):
         Listings(there(given).where("price < 0"), **ROLES).totals()
     with pytest.raises(DataError, match="table is empty"):
@@ -232,13 +232,13 @@ def test_an_answer_that_breaks_off_is_no_short_answer(broken, there, monkeypatch
 def test_large_answers_come_in_pieces(there):
     given = table().select(["price", "reviews"]).append_column("seller", pa.array([f"{i:0100000d}" for i in range(60)]))
     roles = {**ROLES, "listing": None}
-    alike(Listings(given, **roles).totals(), Listings(there(given), **roles).totals())  # two megabytes a partition
+    assert_alike(Listings(given, **roles).totals(), Listings(there(given), **roles).totals())  # two megabytes a partition
 
 
 def test_the_whole_table_on_the_driver(there):
     given = table()
     listings = Listings(there(given), **ROLES, engine="memory")
-    alike(Listings(given, **ROLES).clean(HoldingPrice(cap=60)).totals(), listings.clean(HoldingPrice(cap=60)).totals())
+    assert_alike(Listings(given, **ROLES).clean(HoldingPrice(cap=60)).totals(), listings.clean(HoldingPrice(cap=60)).totals())
     assert len(listings.to_frame()) == 60
 
 
@@ -246,10 +246,10 @@ def test_real_sales(there, real_data):
     given = pq.read_table(real_data / "alphabay2017" / "listings.parquet")
     roles = {"price": "price_usd", "sold": "n_sold", "days": "days_listed", "vendor": "vendor_id", "listing": "listing_id",
              "currency": "USD"}
-    want = parity(there, given, lambda t: t, {}, **roles, duplicates="keep")
+    want = assert_parity(there, given, lambda t: t, {}, **roles, duplicates="keep")
     assert round(want.sum("value")) == 982_447
     rule = HoldingPrice(cap=9_998.99)
-    parity(there, given, lambda t: t.clean(rule), {"bands": [10, 100, 1000]}, **roles, duplicates="largest")
+    assert_parity(there, given, lambda t: t.clean(rule), {"bands": [10, 100, 1000]}, **roles, duplicates="largest")
 
 
 def test_real_reviews(there, real_data):
@@ -257,7 +257,7 @@ def test_real_reviews(there, real_data):
     roles = {"price": "price_usd_at_first_seen", "reviews": 1, "vendor": "vendor_id", "listing": "listing_id",
              "currency": "USD"}
     rule = HoldingPrice(cap=10_000, upper_multiple=3, lower_multiple=0.3, min_observations=3, action="median")
-    want = parity(there, given, lambda t: t.clean(rule), {"by": "category", "bands": [100]}, **roles)
+    want = assert_parity(there, given, lambda t: t.clean(rule), {"by": "category", "bands": [100]}, **roles)
     assert list(want.audit)[1].rows > 0
 
 
@@ -265,7 +265,7 @@ def test_the_page_on_clusters(spark, tmp_path, monkeypatch):
     from tests.engines import test_clusters_page as page
 
     names = page.run(tmp_path, monkeypatch, 0, 1, 3)  # the session of these tests is the one that the page gets
-    page.alike(names["here"], names["on_spark"])
+    page.assert_alike(names["here"], names["on_spark"])
 
 
 def test_replicates_do_not_depend_on_the_partitions_of_spark(there):

@@ -34,7 +34,7 @@ DEFAULTS = {name: standing.ALL[name] for name in ("realised: predictive (default
 REFUSED = {"short-lived listings": {"share; pages opened", "share; ValueChao, at least", "share; Huggins on reviews"}}
 
 
-def defaults_in_the_base_scenario(n: int) -> None:
+def assert_the_defaults_cover(n: int) -> None:
     table = benchmark(DEFAULTS, SCENARIOS["base"].market, n_simulations=n, rng=11, progress=False).table()
     error = math.sqrt(0.95 * 0.05 / n)
     assert (table["failures"] == 0).all() and (table["relative_bias"].abs() < 4 * table["relative_bias_error"]).all()
@@ -45,13 +45,13 @@ def defaults_in_the_base_scenario(n: int) -> None:
 
 @pytest.mark.statistical
 def test_smoke_the_defaults_cover_in_the_base_scenario():
-    defaults_in_the_base_scenario(40)
+    assert_the_defaults_cover(40)
 
 
 @pytest.mark.long
 @pytest.mark.statistical
 def test_the_defaults_cover_in_the_base_scenario():
-    defaults_in_the_base_scenario(1_000)
+    assert_the_defaults_cover(1_000)
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "hansa-like"])

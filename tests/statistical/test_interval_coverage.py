@@ -49,7 +49,7 @@ REALISED = {
 }
 
 
-def agree(found: float, runs: int, reference: float, reference_runs: int, where: str) -> None:
+def assert_agree(found: float, runs: int, reference: float, reference_runs: int, where: str) -> None:
     """Both are simulations: 4 standard errors of their difference."""
     pooled = min(max((found * runs + reference * reference_runs) / (runs + reference_runs), 0.02), 0.98)
     error = math.sqrt(pooled * (1 - pooled) * (1 / runs + 1 / reference_runs))
@@ -64,7 +64,7 @@ def expected_cell(key: tuple[object, int]) -> object:
 def check_expected(key: tuple[object, int], runs: int) -> None:
     rows = cov.run_cell(expected_cell(key), runs, SEED).set_index("method").coverage
     for method, reference in zip(METHODS, EXPECTED[key], strict=True):
-        agree(rows[method], runs, reference, EXPECTED_RUNS[method], f"{key} {method}")
+        assert_agree(rows[method], runs, reference, EXPECTED_RUNS[method], f"{key} {method}")
 
 
 def check_realised(name: str, runs: int) -> None:
@@ -72,7 +72,7 @@ def check_realised(name: str, runs: int) -> None:
     rows = cov.run_cell(cov.realised_cell(name, sizes, a, b), runs, SEED).set_index("method").coverage
     for method, reference in zip(("default", "conservative", "delta"), references, strict=True):
         if reference is not None:
-            agree(rows[method], runs, reference, 600, f"{name} {method}")
+            assert_agree(rows[method], runs, reference, 600, f"{name} {method}")
 
 
 @pytest.mark.statistical
@@ -118,7 +118,7 @@ def test_alphabay_vendors(n: int, real_data: Path) -> None:
     rows = cov.run_cell(cell, 1000, SEED).set_index("method").coverage
     references = {50: (0.804, 0.859, 0.909, 0.924), 200: (0.882, 0.911, 0.961, 0.966), 1000: (0.920, 0.927, 0.963, 0.97)}
     for method, reference in zip(("compound-poisson", "bca", "tail", "default"), references[n], strict=True):
-        agree(rows[method], 1000, reference, 400, f"AlphaBay {n} {method}")
+        assert_agree(rows[method], 1000, reference, 400, f"AlphaBay {n} {method}")
 
 
 @pytest.mark.long
@@ -126,7 +126,7 @@ def test_alphabay_vendors(n: int, real_data: Path) -> None:
 @pytest.mark.parametrize(("n", "reference"), [(50, 0.981), (200, 0.977)])
 def test_torrez_vendors(n: int, reference: float, real_data: Path) -> None:
     rows = cov.run_cell(cov.torrez_cell(cov.torrez(real_data), n), 1000, SEED).set_index("method").coverage
-    agree(rows["default"], 1000, reference, 600, f"Torrez {n}")
+    assert_agree(rows["default"], 1000, reference, 600, f"Torrez {n}")
 
 
 def test_populations_have_the_mean_they_say() -> None:

@@ -11,7 +11,7 @@ from darkmarket_estimates.totals import collect
 from darkmarket_estimates.totals.cells import Key
 from tests.engines.tables_elsewhere import elsewhere
 from tests.tables import ROLES, listing_table, listings
-from tests.test_totals import same
+from tests.test_totals import assert_same
 
 EVIL = "\x1b[31mUSD\u202e"
 
@@ -92,7 +92,7 @@ def test_files_whose_keys_are_plain_text_are_read_too(tmp_path):
         if name.startswith("key:"):
             table = table.set_column(i, name, table.column(name).cast("string"))
     pq.write_table(table, tmp_path / "old.parquet")
-    same(totals, Totals.load(tmp_path / "old.parquet"), rel=0)
+    assert_same(totals, Totals.load(tmp_path / "old.parquet"), rel=0)
 
 
 def test_totals_of_nothing_survive_a_file(tmp_path):
