@@ -151,7 +151,8 @@ def _probabilities(
     cell, base = nearest.astype(np.int64), row * n_points
     cells = np.concatenate([(cell + i) % n_points + base for i in (-1, 0, 1)])
     mass = np.concatenate([(side - f) / 2, 1 - side, (side + f) / 2])
-    counts: np.ndarray = np.bincount(cells, mass, n * n_points).reshape(n, n_points)
+    # where every mark is smaller than a cell nothing is counted, and the count would be one of whole numbers
+    counts = np.bincount(cells, mass, n * n_points).astype(np.float64, copy=False).reshape(n, n_points)
     counts[:, 1] += wander / 2
     counts[:, -1] += wander / 2
     exponent = fft.rfft(counts, axis=1)

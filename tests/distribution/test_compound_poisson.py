@@ -129,6 +129,12 @@ def test_ten_million_vendors_are_nearly_normal() -> None:
     assert np.abs(law.quantile(LEVELS) - cornish_fisher).max() <= 2e-3 * deviation
 
 
+def test_marks_that_are_all_smaller_than_a_cell() -> None:
+    n = 2_000_000
+    law = compound_poisson(np.ones(n))
+    assert law.quantile(LEVELS) == pytest.approx(stats.poisson(n).ppf(LEVELS), abs=2e-3 * math.sqrt(n))
+
+
 @pytest.mark.parametrize("small", [1e-9, 1e-300])
 def test_a_giant_beside_a_dwarf(small: float) -> None:
     law = compound_poisson(np.array([small, 1e9]))
