@@ -28,9 +28,11 @@ def realised_draws(
 ) -> np.ndarray:
     """Joint draws of the realised totals of groups.
 
-    Vendors that carry much of a group's variance are drawn one by one, with random numbers keyed by their name, so that a
-    vendor has the same share in every fit with the same assumptions. The others enter by their sum: mean and variance of
-    the exact law, the shape of a Gamma law, correlations between groups through vendors that sell in several.
+    Vendors that carry much of a group's variance are drawn one by one, with random numbers keyed by `rng` and their name:
+    one vendor has one share in all its groups, and in every call with an equal `rng` and the same assumptions, so that
+    growth between two windows compares like with like; calls with different `rng` are independent replicates. The others
+    enter by their sum: mean and variance of the exact law, the shape of a Gamma law, correlations between groups through
+    vendors that sell in several.
 
     Parameters
     ----------
@@ -60,9 +62,10 @@ def realised_draws(
     if dominant.sum() > MOST_ROWS:
         dominant = part >= np.partition(part, -MOST_ROWS)[-MOST_ROWS]
     out = np.bincount(group, weights=y, minlength=n_groups)[None, :] + np.zeros((n_draws, 1))
+    seed = int(rng.integers(2**63))
     for row in np.flatnonzero(dominant):
         g = group[row]
-        name = (zlib.crc32(key.labels[vendor[row]].encode()), int(assumed.statement[g]))
+        name = (seed, zlib.crc32(key.labels[vendor[row]].encode()), int(assumed.statement[g]))
         odds = share_odds(assumed.share[:, g], assumed.size[g], np.random.default_rng(name))
         index = y[row] ** 2 / q[row] * assumed.genuine[:, g]
         unreviewed = rng.poisson(rng.gamma(index) * odds)

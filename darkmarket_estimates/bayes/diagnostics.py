@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ def check_container(container: Any, method: str) -> Checks:
     posterior = _arviz.dataset(container, "posterior")
     moving = [str(v) for v in posterior.data_vars if float(np.ptp(posterior[v].to_numpy())) > 0]
     if not moving:
-        return Checks(())
+        where = "no draw differs from another"
+        return Checks((Check(rule="r-hat", value=math.inf, limit=MAX_R_HAT, where=where, passed=False),))
     n_chains = int(posterior.sizes["chain"])
     figures = _arviz.diagnostics(container, moving)
     for rule, kind, limit in limits:

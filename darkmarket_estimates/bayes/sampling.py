@@ -59,7 +59,8 @@ def sample(
     Parameters
     ----------
     cores : int, optional
-        Processes; by default one for short runs, else as many as there are cores and chains.
+        Processes; by default one for short runs, else as many as there are cores and chains. One with a `step`: one that
+        was used stays where it is in another process.
     progress : bool, optional
         By default only where standard error is a terminal.
     step : optional
@@ -72,8 +73,10 @@ def sample(
     """
     import pymc as pm
 
-    if cores is None:
-        cores = min(chains, os.cpu_count() or 1) if chains * (draws + tune) >= WORTH_PROCESSES and step is None else 1
+    if step is not None:
+        cores = 1
+    elif cores is None:
+        cores = min(chains, os.cpu_count() or 1) if chains * (draws + tune) >= WORTH_PROCESSES else 1
     options: dict[str, Any] = {"step": step} if step is not None else {"target_accept": target_accept}
     if step is None:
         options["nuts_sampler"] = "nutpie" if importlib.util.find_spec("nutpie") else "pymc"

@@ -295,6 +295,17 @@ def test_names_of_cells_are_those_of_the_data(counts):
     assert set(CELLS) < set(BothCounters().data(counts).arrays)
 
 
+def test_simulated_data_bring_their_own_pooled_shares(counts):
+    """The map to the sampler's coordinates follows the data: with those of others it mixes badly, and not for any tau."""
+    data = BothCounters().data(counts)
+    pooled = np.array([fit.share for fit in data.own.fits])
+    np.testing.assert_allclose(special.expit(data.arrays["pooled_logit"]), pooled, atol=0.005)
+    truth, made = BothCounters().simulate(np.random.default_rng(4), data)
+    error = float(made.arrays["pooled_error"])
+    assert np.abs(made.arrays["pooled_logit"] - truth["logit_share"]).max() < 5 * error
+    assert np.abs(made.arrays["pooled_logit"] - data.arrays["pooled_logit"]).max() > 5 * error
+
+
 # -- statistics and real data ---------------------------------------------------------------------------------------------
 
 

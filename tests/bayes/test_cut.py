@@ -60,6 +60,27 @@ def test_few_rows_drawn_one_by_one_give_the_same_law(monkeypatch):
     assert stats.kstest(u, "uniform").statistic < 1.95 / np.sqrt(len(u)) + 0.01
 
 
+def few(scale=1.0):
+    """Three vendors with so many reviews that all variance is that of their shares."""
+    return dme.Totals.from_cells(vendor=["a", "b", "c"], value=[5e4 * scale, 3e4, 2e4 * scale], reviews=[5000, 3000, 2000],
+                                 currency="USD")
+
+
+def test_seeds_are_independent_replicates():
+    """Means over seeds scatter by their Monte Carlo error, no less: chi-squared at 0.1 % on either side."""
+    n, seeds = 250, 60
+    draws = np.array([draws_of(few(), n=n, seed=seed)[:, 0] for seed in range(seeds)])
+    ratio = (seeds - 1) * draws.mean(axis=1).var(ddof=1) / (draws.var(axis=1, ddof=1).mean() / n)
+    low, high = stats.chi2(seeds - 1).ppf([0.001, 0.999])
+    assert low < ratio < high
+
+
+def test_one_rng_gives_a_vendor_one_share_in_two_windows():
+    before, after = draws_of(few(), seed=3)[:, 0], draws_of(few(2.0), seed=3)[:, 0]
+    assert np.corrcoef(before, after)[0, 1] > 0.9
+    assert abs(np.corrcoef(before, draws_of(few(2.0), seed=4)[:, 0])[0, 1]) < 4 / np.sqrt(len(before))
+
+
 def test_an_uncertain_share_widens_it():
     totals = vendors(300)
     wide, narrow = draws_of(totals, RATE)[:, 0], draws_of(totals)[:, 0]

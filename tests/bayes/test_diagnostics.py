@@ -52,6 +52,13 @@ def test_a_chain_that_never_moves_is_caught():
     assert "r-hat" in broken(check_container(_arviz.container_of({"posterior": stuck}), "nuts"))
 
 
+def test_a_sampler_that_never_moves_is_caught():
+    still = _arviz.dataset_of({"x": np.ones((4, 50))}, {"x": _arviz.SAMPLE}, {"chain": range(4), "draw": range(50)})
+    checks = check_container(_arviz.container_of({"posterior": still}), "nuts")
+    assert broken(checks) == {"r-hat"}
+    assert checks.flags == ("not converged: rule 'r-hat': inf where 1.01 is the limit (no draw differs from another)",)
+
+
 def test_what_a_broken_rule_does():
     checks = Checks((Check(rule="r-hat", value=1.2, limit=1.01, where="size_sd", passed=False),))
     with pytest.warns(ConvergenceWarning, match="rule 'r-hat': 1.2 where 1.01 is the limit"):

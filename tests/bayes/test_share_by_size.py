@@ -95,3 +95,23 @@ def test_extreme_spreads_stay_finite(case, spread):
     (logits, _), data = case
     found = law.log_likelihood(logits, np.full(3, spread), *data)
     assert all(np.isfinite(part).all() for part in found)
+
+
+def test_pooled_logits_by_hand():
+    """One market of two classes: (r + 1/2) / (s + 1) by class, weighed; vendors' squares and the binomial floor."""
+    found = law.pooled_logits(np.array([[0.25, 0.75]]), np.zeros(3, dtype=int), np.array([0, 0, 1]), np.array([1.0, 3.0, 40.0]),
+                              np.array([4.0, 5.0, 99.0]), np.array([2.0, 1.0, 1.0]))
+    small, large = 5.5 / 14, 40.5 / 100
+    share = 0.25 * small + 0.75 * large
+    squares = [2 * (1 - 4 * small) ** 2 + (3 - 5 * small) ** 2, (40 - 99 * large) ** 2]
+    variance = squares[0] * (0.25 / 13) ** 2 + squares[1] * (0.75 / 99) ** 2 + share * (1 - share) / 113
+    assert found["pooled_logit"] == pytest.approx([special.logit(share)], rel=1e-12)
+    assert found["pooled_error"] == pytest.approx(np.sqrt(variance) / (share * (1 - share)), rel=1e-12)
+
+
+@pytest.mark.parametrize("reviews", [0.0, 4.0], ids=["none", "all"])
+def test_pooled_logits_are_finite_at_the_ends(reviews):
+    found = law.pooled_logits(np.ones((1, 1)), np.zeros(2, dtype=int), np.zeros(2, dtype=int), np.full(2, reviews),
+                              np.full(2, 4.0), np.ones(2))
+    assert np.isfinite(found["pooled_logit"]).all()
+    assert 0 < found["pooled_error"] <= 2
