@@ -23,7 +23,7 @@ from darkmarket_estimates.bayes.share_by_size import (
     size_classes,
 )
 from darkmarket_estimates.bayes.share_law import ShareLaw
-from darkmarket_estimates.errors import DataError, NotSupportedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.review_share import ReviewShareFit, fit_review_share
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ class BothCounters:
         money = s if columns.get("value") is None else float_array(columns["value"], "value", low=0)
         labels = np.asarray(columns.get("market", np.full(len(r), "market")), dtype=object).astype(str)
         same_length(reviews=r, sales=s, value=money, market=labels)
+        if not len(r):
+            raise NotIdentifiedError("there is no vendor to learn a review share from", expected="two vendors or more",
+                                     got="no rows")
         names, market = np.unique(labels, return_inverse=True)
         fits = []
         for code, name in enumerate(map(str, names)):

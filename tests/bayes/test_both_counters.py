@@ -61,14 +61,15 @@ def test_vendors_are_compressed_and_weighed_by_turnover():
     [({"reviews": [1, 3], "sales": [2, 2]}, DataError, "more reviews than sales"),
      ({"reviews": [0, 0], "sales": [2, 2]}, NotIdentifiedError, "no vendor has a review"),
      ({"reviews": [1], "sales": [2]}, NotIdentifiedError, "two vendors"),
+     ({"reviews": [], "sales": []}, NotIdentifiedError, "no vendor"),
      ({"reviews": [1.5, 1], "sales": [2, 2]}, DataError, "whole numbers"),
      ({"reviews": [1, 1], "sales": [2, np.nan]}, DataError, "sales"), ({"reviews": [1, 1]}, DataError, "counter is missing"),
      ({"reviews": [1, 1], "sales": [2, 2], "market": ["a"]}, DataError, "length"),
      ({"reviews": [1, 1, 1], "sales": [2, 2, 2], "market": ["a", "a", "b"]}, NotIdentifiedError, "market 'b'"),
      ({"reviews": [1, 1], "sales": [2, 2], "value": [-1, 1]}, DataError, "value"), (None, DataError, "counts of vendors"),
      ([1, 2], DataError, "counts of vendors"), (3, DataError, "counts of vendors")],
-    ids=["more reviews", "none", "one vendor", "fraction", "missing", "no sales", "lengths", "one vendor in a market", "negative",
-         "nothing", "a list", "a number"])
+    ids=["more reviews", "none", "one vendor", "empty", "fraction", "missing", "no sales", "lengths",
+         "one vendor in a market", "negative", "nothing", "a list", "a number"])
 def test_counts_that_cannot_be(given, error, says):
     with pytest.raises(error, match=says):
         BothCounters().data(given)

@@ -42,6 +42,9 @@ def test_the_record_says_how_it_was_made(tmp_path):
 def test_a_picture_of_ranks():
     ax = Calibration(ranks={"a": ranks(50)}, n_draws=100, entropy=7).plot("a")
     ax.figure.canvas.draw()
+    *bars, band = ax.patches
+    assert sum(bar.get_height() for bar in bars) == 50  # every simulation is in one bar
+    assert 0 <= band.get_y() < 50 / len(bars) < band.get_y() + band.get_height()
 
 
 def test_each_quantity_is_ranked(flexible):

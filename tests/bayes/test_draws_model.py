@@ -155,6 +155,7 @@ def test_pictures():
     for kind, options in (("forest", {}), ("distribution", {}), ("shares", {"of": "country"}), ("budget", {})):
         ax = est.plot(kind, **options)
         ax.figure.canvas.draw()
+        assert ax.has_data()
         import matplotlib.pyplot as plt
 
         plt.close(ax.figure)
