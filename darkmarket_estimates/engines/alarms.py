@@ -22,12 +22,16 @@ def suspected(n: int, n_positive: int, n_high: int) -> bool:
     return 0 < 100 * n_high < n <= 100 * n_positive
 
 
-def flags(prices: np.ndarray) -> tuple[str, ...]:
-    """The flag of a header, from the prices of rows with reviews."""
-    if len(prices) == 0:
+def flags(prices: np.ndarray, sold: np.ndarray) -> tuple[str, ...]:
+    """The flag of a header, from the prices of the rows that are `sold`: those with reviews."""
+    n = int(np.count_nonzero(sold))
+    if n == 0:
         return ()
-    high = int(np.count_nonzero(prices >= threshold(float(prices.max()))))
-    return (FLAG,) if suspected(len(prices), int(np.count_nonzero(prices)), high) else ()
+    top = int(np.argmax(prices))
+    if not sold[top]:
+        top = int(np.argmax(np.where(sold, prices, -1.0)))
+    high = int(np.count_nonzero((prices >= threshold(float(prices[top]))) & sold))
+    return (FLAG,) if suspected(n, int(np.count_nonzero((prices > 0) & sold)), high) else ()
 
 
 def histogram(prices: np.ndarray) -> dict[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -38,29 +40,26 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
     source.require(schema.columns)
     n = len(source)
     price = source.numbers(schema.price, "the price")
-    _refuse(source, schema, schema.price, ~np.isfinite(price) | (price < 0), price, "the price", *PRICE)
+    _refuse(source, schema, schema.price, price, lambda x: np.isfinite(x) & (x >= 0), "the price", *PRICE)
     if schema.count is None:
         count = np.ones(n)
     else:
         count = source.numbers(schema.count, schema.counted)
-        bad = ~np.isfinite(count) | (count < 0) | (count != np.floor(count))
-        _refuse(source, schema, schema.count, bad, count, schema.counted, *COUNT)
+        _refuse(source, schema, schema.count, count, lambda x: np.isfinite(x) & (x >= 0) & (x == np.floor(x)),
+                schema.counted, *COUNT)
     unit = np.broadcast_to(1.0, (n,))  # without days: ones that take no room
     if schema.days is not None:
         days = source.numbers(schema.days, "days")
-        _refuse(source, schema, schema.days, ~np.isfinite(days) | (days <= 0), days, "days", *DAYS)
+        _refuse(source, schema, schema.days, days, lambda x: np.isfinite(x) & (x > 0), "days", *DAYS)
         unit = 1.0 / days
     vendor, listing, markets = _identities(source, schema)
     if schema.currency_column is not None:
         schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
     _check_captures(source, schema)
-    with np.errstate(over="ignore"):
-        money = price * count if schema.days is None else unit * price * count
-    _refuse(source, schema, schema.price, ~np.isfinite(money), price, "price x " + schema.counted, *MONEY)
-    table = MemoryTable(source, schema, np.arange(n), price, count, unit, vendor, listing, markets, schema.currency,
-                        (), Audit())
-    everything = np.ones(n, dtype=bool)
-    return apply_policy(replace(table, audit=Audit((table.entry("rows read", everything, float(money.sum())),))))
+    table = MemoryTable(source, schema, None, price, count, unit, vendor, listing, markets, schema.currency, (), Audit())
+    if not math.isfinite(float(price.max()) * float(count.max()) * float(unit.max())):
+        _refuse(source, schema, schema.price, table.value, np.isfinite, "price x " + schema.counted, *MONEY, shown=price)
+    return apply_policy(replace(table, audit=Audit((table.entry_of_all("rows read"),))))
 
 
 def one_currency(schema: Schema, currencies: tuple[str, ...]) -> str:
@@ -73,14 +72,18 @@ def one_currency(schema: Schema, currencies: tuple[str, ...]) -> str:
 
 
 def _refuse(
-    source: Source, schema: Schema, column: str, bad: np.ndarray, values: np.ndarray, role: str, expected: str, fix: str
+    source: Source, schema: Schema, column: str, values: np.ndarray, usable: Callable[[np.ndarray], np.ndarray],
+    role: str, expected: str, fix: str, *, shown: np.ndarray | None = None,
 ) -> None:
-    if not bad.any():
+    """Raise `DataError` on the first value that is not `usable`, looked for in blocks."""
+    if all(usable(values[rows]).all() for rows in kernels.blocks(len(values))):
         return
+    bad = ~usable(values)
     at = int(np.argmax(bad))
-    got = "missing" if np.isnan(values[at]) else repr(float(values[at]))
+    value = float((values if shown is None else shown)[at])
     raise unusable(role, int(bad.sum()), len(source) if source.ordered else None,
-                   source.place(column, at, names=schema.names), expected, got, fix)
+                   source.place(column, at, names=schema.names), expected, "missing" if math.isnan(value) else repr(value),
+                   fix)
 
 
 def _identities(source: Source, schema: Schema) -> tuple[Key, Key | None, tuple[str, ...]]:
@@ -140,8 +143,9 @@ def _check_captures(source: Source, schema: Schema) -> None:
     if schema.captures is None:
         return
     seen = source.numbers(schema.captures, "captures")
-    bad = ~np.isfinite(seen) | (seen < 1) | (seen != np.floor(seen)) | (seen > (schema.occasions or np.inf))
-    _refuse(source, schema, schema.captures, bad, seen, "captures", captures_expected(schema), CAPTURED)
+    most = schema.occasions or np.inf
+    _refuse(source, schema, schema.captures, seen, lambda x: (x >= 1) & (x == np.floor(x)) & (x <= most) & np.isfinite(x),
+            "captures", captures_expected(schema), CAPTURED)
 
 
 def captures_expected(schema: Schema) -> str:

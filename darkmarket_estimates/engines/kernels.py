@@ -1,17 +1,31 @@
-"""Sums over coded rows: NumPy for small tables, one compiled pass for large ones, the same sums in the same order."""
+"""Sums over coded rows: NumPy for small tables, a compiled pass for large ones, the same sums in the same order."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from darkmarket_estimates.totals import Key, merge_column
 
-#: From so many rows on, compiling a loop (most of a second) pays.
+#: From so many rows on a compiled loop pays for being loaded (half a second; two more the first time of all), ...
 LARGE = 10_000_000
+#: ... and from so many where this process has it.
+LOADED = 1_000_000
+#: Rows whose products stay in the processor's cache: whole columns of them cost more in page faults than in sums.
+BLOCK = 32_768
+#: Large tables are added in parts, side by side where compiled, each with sums of its own, which must pay. How many
+#: depends on the table alone: every machine adds in the same order.
+MOST_PARTS, ROWS_A_PART, ROWS_A_CELL = 8, 1_000_000, 8
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Slices over `n` rows that fit into the processor's cache."""
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
 def ranks(packed: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,31 +85,60 @@ def sums(
         Whether a row is the first of its listing in its cell, and the listing's money there; None where every row is
         a listing of its own.
     """
-    if len(cell) >= LARGE and (kernel := compiled()) is not None:
-        nothing = np.empty(0)
-        one, whole = (nothing, nothing) if first is None or per_listing is None else (first, per_listing)
-        table = _cache_lines(n_cells)
-        table[:, 6] = -np.inf
-        kernel(cell, price, count, nothing if unit is None else unit, one, whole, table)
-        if unit is None:
-            table[:, 4] = table[:, 1]
-        return dict(zip(_NAMES, np.ascontiguousarray(table[:, :7].T)))
-    with np.errstate(over="ignore", invalid="ignore"):  # sums that left the range of floats are refused later
-        worth = price if unit is None else unit * price
-        value = worth * count
-        whole = value if per_listing is None else per_listing
-        rows = {"reviews": count if unit is None else unit * count, "value": value, "price_sq_reviews": worth * value,
-                "listing_value_sq": whole * whole if first is None else first * whole * whole, "max_listing_value": whole}
-        if first is not None:
-            rows["n_listings"] = first
-        if unit is not None:
-            rows["rate_sq_reviews"] = unit * unit * count
-        found = {name: merge_column(name, values, cell, n_cells) for name, values in rows.items()}
-    if first is None:
-        found["n_listings"] = np.bincount(cell, minlength=n_cells).astype(float)
+    kernel = compiled() if len(cell) >= (LOADED if compiled.cache_info().currsize else LARGE) else None
+    added: Callable[..., np.ndarray] = _interpreted if kernel is None else functools.partial(_by_kernel, kernel)
+
+    def part(start: int, end: int) -> np.ndarray:
+        rows = slice(start, end)
+        return added(n_cells, *(None if x is None else x[rows] for x in (cell, price, count, unit, first, per_listing)))
+
+    n_parts = max(1, min(MOST_PARTS, len(cell) // ROWS_A_PART, len(cell) // (ROWS_A_CELL * max(n_cells, 1))))
+    edges = np.linspace(0, len(cell), n_parts + 1).astype(int).tolist()
+    with ThreadPoolExecutor(min(n_parts, os.cpu_count() or 1)) as pool:
+        table, *others = (map if kernel is None or n_parts == 1 else pool.map)(part, edges, edges[1:])
+    with np.errstate(over="ignore"):
+        for other in others:
+            table[:LARGEST] += other[:LARGEST]
+            np.maximum(table[LARGEST], other[LARGEST], out=table[LARGEST])
+    found = dict(zip(_NAMES, np.ascontiguousarray(table[:len(_NAMES)])))
     if unit is None:
         found["rate_sq_reviews"] = found["reviews"].copy()
-    return {name: found[name] for name in _NAMES}
+    return found
+
+
+def _interpreted(
+    n_cells: int, cell: np.ndarray, price: np.ndarray, count: np.ndarray, unit: np.ndarray | None,
+    first: np.ndarray | None, per_listing: np.ndarray | None,
+) -> np.ndarray:
+    """The sums of some rows, of shape (7, n_cells), by NumPy: in blocks, which spare the faults of whole columns."""
+    table = np.zeros((len(_NAMES), n_cells))
+    table[LARGEST] = -np.inf
+    with np.errstate(over="ignore", invalid="ignore"):  # sums that left the range of floats are refused later
+        for rows in blocks(len(cell)):
+            where, n = cell[rows], count[rows]
+            worth = price[rows] if unit is None else unit[rows] * price[rows]
+            value = worth * n
+            listed = 1.0 if first is None else first[rows]
+            whole = value if per_listing is None else per_listing[rows]
+            np.add.at(table[0], where, listed)
+            np.add.at(table[1], where, n if unit is None else unit[rows] * n)
+            np.add.at(table[2], where, value)
+            np.add.at(table[3], where, worth * value)
+            if unit is not None:
+                np.add.at(table[4], where, unit[rows] * unit[rows] * n)
+            np.add.at(table[5], where, listed * whole * whole)
+            np.maximum.at(table[LARGEST], where, whole)
+    return table
+
+
+def _by_kernel(kernel: Callable[..., Any], n_cells: int, cell: np.ndarray, *columns: np.ndarray | None) -> np.ndarray:
+    """The same by the compiled pass."""
+    table = _cache_lines(n_cells)
+    table[:, LARGEST] = -np.inf
+    nothing = np.empty(0)
+    kernel(np.ascontiguousarray(cell), *(nothing if x is None else np.ascontiguousarray(x) for x in columns),
+           table.reshape(-1))
+    return table.T
 
 
 def _cache_lines(n: int) -> np.ndarray:
@@ -109,37 +152,16 @@ _NAMES = ("n_listings", "reviews", "value", "price_sq_reviews", "rate_sq_reviews
           "max_listing_value")
 
 
+#: The one that is no sum.
+LARGEST = _NAMES.index("max_listing_value")
+
+
 @functools.cache
 def compiled() -> Callable[..., Any] | None:
     """The compiled pass, or None where numba is not installed or does not load."""
     try:
-        import numba
+        from darkmarket_estimates.engines.compiled import load
+
+        return load()
     except Exception:  # optional: a broken installation is none
         return None
-
-    @numba.njit(nogil=True)
-    def accumulate(cell, price, count, unit, first, per_listing, table):
-        repeated, rates = len(first) > 0, len(unit) > 0
-        for i in range(len(cell)):
-            row = table[cell[i]]
-            n = count[i]
-            worth = price[i]
-            if rates:
-                u = unit[i]
-                worth *= u
-                row[4] += u * u * n
-                value = worth * n
-                n *= u
-            else:
-                value = worth * n
-            listed = first[i] if repeated else 1.0
-            whole = per_listing[i] if repeated else value
-            row[0] += listed
-            row[1] += n
-            row[2] += value
-            row[3] += worth * value
-            row[5] += listed * whole * whole
-            if whole > row[6]:
-                row[6] = whole
-
-    return accumulate

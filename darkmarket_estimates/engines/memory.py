@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,8 +31,8 @@ class MemoryTable:
 
     Attributes
     ----------
-    rows : int array of shape (n,)
-        Positions of the kept rows in the source.
+    kept : int array of shape (n,) or None
+        Positions of the kept rows in the source; None where that is every row.
     price, count, unit : float array of shape (n,)
         Price in the present currency, reviews or sales, and 1 / days of the row's own exposure (1 without ``days=``).
     vendor, listing : Key of n codes
@@ -40,7 +41,7 @@ class MemoryTable:
 
     source: Source
     schema: Schema
-    rows: np.ndarray
+    kept: np.ndarray | None
     price: np.ndarray
     count: np.ndarray
     unit: np.ndarray
@@ -52,6 +53,11 @@ class MemoryTable:
     audit: Audit
 
     @property
+    def rows(self) -> np.ndarray:
+        """Positions of the kept rows in the source."""
+        return np.arange(len(self.price)) if self.kept is None else self.kept
+
+    @property
     def value(self) -> np.ndarray:
         """Money of each row, per day where the table has days."""
         return self._value(slice(None))
@@ -61,22 +67,32 @@ class MemoryTable:
         with np.errstate(over="ignore"):
             return price * count if self.schema.days is None else self.unit[rows] * price * count
 
+    def money(self) -> float:
+        """Money of all rows, added in blocks."""
+        return math.fsum(float(self._value(rows).sum()) for rows in kernels.blocks(len(self)))
+
     def entry(self, rule: str, rows: np.ndarray, after: float = 0.0) -> Entry:
         """An audit line on some rows whose money becomes `after`."""
-        n = int(np.count_nonzero(rows))
-        some = slice(None) if n == len(rows) else rows  # a slice copies nothing
-        return Entry(rule=rule, rows=n, count=float(self.count[some].sum()), value=float(self._value(some).sum()),
+        at = np.flatnonzero(rows)
+        return Entry(rule=rule, rows=len(at), count=float(self.count[at].sum()), value=float(self._value(at).sum()),
                      value_after=after, currency=self.currency)
+
+    def entry_of_all(self, rule: str) -> Entry:
+        """An audit line on every row, whose money stays."""
+        money = self.money()
+        return Entry(rule=rule, rows=len(self), count=float(self.count.sum()), value=money, value_after=money,
+                     currency=self.currency)
 
     def keep(self, mask: np.ndarray, rule: str) -> MemoryTable:
         """Return the table without the other rows, which the audit counts."""
         audit = self.audit.add(self.entry(rule, ~mask))
         if mask.all():
             return replace(self, audit=audit)
+        rows = np.flatnonzero(mask)
         return replace(
-            self, rows=self.rows[mask], price=self.price[mask], count=self.count[mask], unit=self.unit[mask],
-            vendor=Key(self.vendor.codes[mask], self.vendor.labels),
-            listing=None if self.listing is None else Key(self.listing.codes[mask], self.listing.labels), audit=audit,
+            self, kept=rows if self.kept is None else self.kept[rows], price=self.price[rows], count=self.count[rows],
+            unit=self.unit[rows], vendor=Key(self.vendor.codes[rows], self.vendor.labels),
+            listing=None if self.listing is None else Key(self.listing.codes[rows], self.listing.labels), audit=audit,
         )
 
     # -- rules ------------------------------------------------------------------------------------------------------
@@ -117,8 +133,7 @@ class MemoryTable:
         else:
             factor = rates
         table = replace(self, price=self.price * factor, currency=to, conversions=(*self.conversions, words))
-        everything = np.ones(len(self.price), dtype=bool)
-        return replace(table, audit=table.audit.add(table.entry(words, everything, float(table.value.sum()))))
+        return replace(table, audit=table.audit.add(table.entry_of_all(words)))
 
     def _days(self) -> np.ndarray:
         if self.schema.date is None:
@@ -151,7 +166,7 @@ class MemoryTable:
         header = Header(
             currency=self.currency, counted=self.schema.counted, window=self.schema.window,
             per_day=self.schema.days is not None, markets=self.markets, by=names, bands=tuple(map(float, bands)),
-            occasions=self.schema.occasions, conversions=self.conversions, flags=alarms.flags(self.sold_prices()),
+            occasions=self.schema.occasions, conversions=self.conversions, flags=alarms.flags(self.price, self.count > 0),
             version=__version__,
         )
         return Totals(header, merged_keys, merged, self.audit)
@@ -161,7 +176,7 @@ class MemoryTable:
         return self.price[self.count > 0]
 
     def _rows_of(self, key: Key) -> Key:
-        return key if len(key.codes) == len(self.rows) else Key(key.codes[self.rows], key.labels)
+        return key if self.kept is None else Key(key.codes[self.kept], key.labels)
 
     def _per_listing(self, cell: np.ndarray, n_cells: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Whether a row is the first of its listing in its cell, and the listing's money there."""
@@ -185,7 +200,7 @@ class MemoryTable:
                              "value": self.value})
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.price)
 
     def __repr__(self) -> str:
         return (f"{len(self):,} rows, {self.count.sum():,.0f} {self.schema.counted}, {self.currency} "

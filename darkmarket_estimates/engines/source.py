@@ -209,7 +209,7 @@ def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
         order = pc.sort_indices(values)
         rank = np.empty(len(values), dtype=np.int64)
         rank[order.to_numpy()] = np.arange(len(values))
-        return values.take(order).to_pylist(), rank
+        return values.take(order).to_numpy(zero_copy_only=False).tolist(), rank
     texts = [label(v) for v in values.to_pylist()]
     labels = sorted(set(texts))
     index = {text: code for code, text in enumerate(labels)}
@@ -240,7 +240,8 @@ def _counted_key(values: pa.ChunkedArray) -> Key | None:
     low, high = int(numbers.min()), int(numbers.max())
     if high - low > len(numbers):
         return None
-    distinct, codes = ranks(numbers.astype(np.int64, copy=False) - low, high - low + 1)
+    numbers = numbers.astype(np.int64, copy=False)
+    distinct, codes = ranks(numbers - low if low else numbers, high - low + 1)
     labels, rank = _sorted_labels(pa.array(distinct + low))
     return Key(rank[codes], tuple(labels))
 
@@ -259,7 +260,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _to_float(values: pa.ChunkedArray) -> np.ndarray:
-    return pc.fill_null(pc.cast(values, pa.float64(), safe=False), np.nan).to_numpy()
+    floats = pc.cast(values, pa.float64(), safe=False)
+    return (pc.fill_null(floats, np.nan) if floats.null_count else floats).to_numpy()
 
 
 def _first_valid(values: pa.ChunkedArray) -> int:

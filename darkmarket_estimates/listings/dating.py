@@ -63,8 +63,7 @@ class Dates:
             EDGE: "steps across the window's edge: shared by time",
             OUTSIDE: "outside the window",
         }
-        everything = np.ones(len(self.full), dtype=bool)
-        found = [table.entry(self.priced, everything, float(table.value.sum()))]
+        found = [table.entry_of_all(self.priced)]
         for kind, rule in words.items():
             rows = (self.kind == kind) & (self.full > 0)
             if rows.any():

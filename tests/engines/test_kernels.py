@@ -1,5 +1,7 @@
 """The reference engine's sums: compiled and not, counted and sorted, small tables and large."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,13 +43,57 @@ def test_the_compiled_pass_is_the_same(repeated, days, monkeypatch):
     options = {**ROLES, "market": "market", "duplicates": "keep", **({"days": "days"} if days else {})}
     want = Listings(frame, **options).totals(by="country", bands=[50])
     monkeypatch.setattr(kernels, "LARGE", 1)
+    monkeypatch.setattr(kernels, "LOADED", 1)
     calls = []
-    real = kernels.compiled()
-    monkeypatch.setattr(kernels, "compiled", lambda: lambda *a: calls.append(1) or real(*a))
+    by_kernel = kernels._by_kernel
+    monkeypatch.setattr(kernels, "_by_kernel", lambda *a: calls.append(1) or by_kernel(*a))
     assert_same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=1e-14)
     assert calls == [1]
-    monkeypatch.setattr(kernels, "compiled", lambda: None)  # numba is not there
-    assert_same(want, Listings(frame, **options).totals(by="country", bands=[50]), rel=0)
+
+
+@pytest.mark.parametrize("rates", [False, True], ids=["counts", "rates"])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_parts_and_blocks_add_up_and_both_ways_give_the_same_bits(repeated, rates, monkeypatch):
+    """The number of parts follows from the table: a machine with numba and one without print the same digits."""
+    pytest.importorskip("numba", reason="numba is not installed")
+    rng = np.random.default_rng(8)
+    n, n_cells = 5_000, 40
+    cell, price, count = rng.integers(0, n_cells, n), rng.lognormal(4, 1, n), rng.poisson(3, n).astype(float)
+    price.setflags(write=False)  # columns of a file are read-only
+    unit = rng.uniform(0.01, 1, n) if rates else None
+    first, whole = (rng.integers(0, 2, n).astype(float), rng.lognormal(5, 1, n)) if repeated else (None, None)
+    given = cell, n_cells, price, count, unit, first, whole
+    want = kernels.sums(*given)
+    monkeypatch.setattr(kernels, "ROWS_A_PART", 700)
+    monkeypatch.setattr(kernels, "BLOCK", 300)
+    interpreted = kernels.sums(*given)
+    monkeypatch.setattr(kernels, "LARGE", 1)
+    monkeypatch.setattr(kernels, "LOADED", 1)
+    parts = []
+    by_kernel = kernels._by_kernel
+    monkeypatch.setattr(kernels, "_by_kernel", lambda *a: parts.append(len(a[2])) or by_kernel(*a))
+    compiled = kernels.sums(*given)
+    assert len(parts) == 7 and sum(parts) == n
+    for name, values in want.items():
+        np.testing.assert_array_equal(interpreted[name], compiled[name], err_msg=name)
+        np.testing.assert_allclose(compiled[name], values, rtol=1e-13, err_msg=name)
+    money = price * count * (1 if unit is None else unit)
+    np.testing.assert_allclose(want["value"], np.bincount(cell, money, n_cells), rtol=1e-13)
+    listed = np.ones(n) if first is None else first
+    np.testing.assert_allclose(want["listing_value_sq"], np.bincount(cell, listed * (money if whole is None else whole)**2,
+                                                                     n_cells), rtol=1e-13)
+
+
+def test_without_numba_large_tables_are_added_all_the_same(monkeypatch):
+    monkeypatch.setattr(kernels, "LARGE", 1)
+    cell, price, count = np.array([0, 1, 0]), np.array([2.0, 3.0, 5.0]), np.array([1.0, 2.0, 3.0])
+    monkeypatch.setitem(sys.modules, "darkmarket_estimates.engines.compiled", None)  # its import fails
+    kernels.compiled.cache_clear()
+    try:
+        found = kernels.sums(cell, 3, price, count, None, None, None)
+    finally:
+        kernels.compiled.cache_clear()
+    assert found["value"].tolist() == [17, 6, 0] and found["max_listing_value"].tolist() == [15, 6, -np.inf]
 
 
 def test_merged_puts_in_order_and_adds():
@@ -66,7 +112,7 @@ def test_the_alarm_is_the_same_from_a_histogram(seed):
     prices[0] = rng.choice([prices.max() * 30, prices.max() * 100, 100 * np.quantile(prices, 0.99)])
     halves = [alarms.histogram(part) for part in (prices[:170], prices[170:])]
     added = {k: halves[0].get(k, 0) + halves[1].get(k, 0) for k in {*halves[0], *halves[1]}}
-    assert alarms.flags_of_histogram(added) == alarms.flags(prices)
+    assert alarms.flags_of_histogram(added) == alarms.flags(prices, np.ones(len(prices), dtype=bool))
 
 
 def test_the_alarm_is_about_a_hundred_times_the_99th_percentile():
@@ -74,8 +120,11 @@ def test_the_alarm_is_about_a_hundred_times_the_99th_percentile():
     base = np.ones(1_000)
     for multiple, rings in ((99.0, False), (101.0, True)):
         prices = np.append(base, multiple)
-        assert bool(alarms.flags(prices)) == rings == (multiple > 100 * np.quantile(prices, 0.99))
-    assert alarms.flags(np.empty(0)) == () == alarms.flags_of_histogram({}) == alarms.flags(np.zeros(5))
+        assert bool(alarms.flags(prices, prices > 0)) == rings == (multiple > 100 * np.quantile(prices, 0.99))
+    assert alarms.flags(np.empty(0), np.empty(0, dtype=bool)) == () == alarms.flags_of_histogram({})
+    assert alarms.flags(np.zeros(5), np.ones(5, dtype=bool)) == ()
+    unsold = np.append(np.ones(1_000), 1e9)
+    assert alarms.flags(unsold, unsold < 1e9) == () != alarms.flags(unsold, unsold > 0)
 
 
 def test_labels_that_are_the_beginning_of_others_stay_sorted():
