@@ -12,8 +12,8 @@ import numpy as np
 
 from darkmarket_estimates.totals import Key, merge_column
 
-#: From so many rows on a compiled loop pays for being loaded (half a second; two more the first time of all), ...
-LARGE = 10_000_000
+#: From so many rows on a compiled loop pays for being loaded (half a second, and as much the first time of all), ...
+LARGE = 30_000_000
 #: ... and from so many where this process has it.
 LOADED = 1_000_000
 #: Rows whose products stay in the processor's cache: whole columns of them cost more in page faults than in sums.

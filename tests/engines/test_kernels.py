@@ -150,7 +150,7 @@ def by_hand(values) -> tuple[list[str], tuple[str, ...]]:
     return texts, tuple(sorted(set(texts)))
 
 
-@pytest.mark.parametrize("kind", ["int64", "int8", "uint16", "far apart", "sorted text", "gaps", "text", "missing", "two chunks"])
+@pytest.mark.parametrize("kind", ["int64", "int8", "uint16", "from 0", "up to 10^18", "far apart", "sorted text", "gaps", "text", "missing", "two chunks"])
 def test_quick_ways_to_codes_are_the_slow_way(kind):
     """Text that is sorted and numbers in a narrow range are coded without a dictionary, and come out the same."""
     import pyarrow as pa
@@ -161,6 +161,7 @@ def test_quick_ways_to_codes_are_the_slow_way(kind):
     numbers = rng.integers(-120, 120, 4_000)
     column = {
         "int64": pa.array(numbers * 3 + 2**40), "int8": pa.array(numbers.astype(np.int8)),
+        "from 0": pa.array(rng.integers(0, 3_000, 4_000)), "up to 10^18": pa.array(10**18 - 5 + rng.integers(0, 10, 4_000)),
         "uint16": pa.array((numbers + 120).astype(np.uint16)), "far apart": pa.array(numbers * 10**15),
         "sorted text": pa.array(sorted(f"v{n}\u00fc" for n in numbers)), "text": pa.array([f"v{n}" for n in numbers]),
         "gaps": pa.array([None if i % 7 == 3 else f"v{i // 10:04d}" for i in range(4_000)]),
