@@ -17,6 +17,14 @@ def is_number(x: Any) -> bool:
     return isinstance(x, numbers.Real) and not isinstance(x, bool | np.bool_)
 
 
+def _float(x: Any) -> float:
+    """The number as a float; whole numbers beyond every float are infinite."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
+
+
 def number(
     x: Any,
     name: str,
@@ -32,7 +40,7 @@ def number(
     expected = f"a finite number in {left}{low:g}, {high:g}{right}"
     if not is_number(x):
         raise AssumptionError(f"{name} is not a number", expected=expected, got=repr(x), fix=fix)
-    value = float(x)
+    value = _float(x)
     inside = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
     if not math.isfinite(value) or not inside:
         raise AssumptionError(f"{name} is out of range", expected=expected, got=repr(x), fix=fix)
@@ -54,7 +62,7 @@ def integer(x: Any, name: str, *, low: int | None = None, high: int | None = Non
 
 def confidence_level(x: Any) -> float:
     """Return a confidence level in (0, 1); 95 is refused, with a hint."""
-    fix = f"write confidence_level={float(x) / 100:g}" if is_number(x) and 1 < float(x) < 100 else None
+    fix = f"write confidence_level={float(x) / 100:g}" if is_number(x) and 1 < x < 100 else None
     return number(x, "confidence_level", low=0, high=1, open_low=True, open_high=True, fix=fix)
 
 
@@ -69,11 +77,7 @@ def choice(x: Any, name: str, options: Sequence[Any]) -> Any:
 
 def float_array(x: Any, name: str, *, low: float = -math.inf, ndim: int = 1) -> np.ndarray:
     """Return `x` as a finite float64 array with entries >= `low`, else raise `DataError` naming the first bad entry."""
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} does not hold numbers", expected=f"a {ndim}-dimensional array of numbers",
-                        got=type(x).__name__) from error
+    array = real_array(x, name)
     if array.ndim != ndim:
         raise DataError(f"{name} has the wrong shape", expected=f"{ndim} dimension(s)", got=f"shape {array.shape}")
     bad = ~np.isfinite(array) | (array < low)
@@ -99,8 +103,11 @@ def same_length(**arrays: np.ndarray) -> int:
 
 def strings(x: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     """Return one name, several or none as a tuple of distinct strings."""
-    values = () if x is None else (x,) if isinstance(x, str) else tuple(x)
-    if not all(isinstance(v, str) for v in values):
+    try:
+        values = () if x is None else (x,) if isinstance(x, str) else tuple(x)
+    except TypeError:
+        values = None
+    if values is None or not all(isinstance(v, str) for v in values):
         raise DataError(f"{name} does not hold names", expected="column names (text)", got=repr(x))
     repeated = sorted({v for v in values if values.count(v) > 1})
     if repeated:
@@ -115,4 +122,47 @@ def generator(rng: int | np.random.Generator | np.random.SeedSequence | None) ->
     ):
         raise AssumptionError("rng cannot be used", expected="an int, a Generator, a SeedSequence or None",
                               got=type(rng).__name__)
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise AssumptionError("rng is negative", expected="a whole number >= 0", got=repr(rng))
     return np.random.default_rng(rng)
+
+
+def real_array(x: Any, name: str) -> np.ndarray:
+    """Return `x` as a float64 array of any shape: no text that looks like numbers, no dates, no complex numbers."""
+    try:
+        raw = np.asarray(x)
+        if raw.dtype.kind not in "biufO" or (raw.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in raw.flat)):
+            raise TypeError(raw.dtype)
+        return raw.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{name} does not hold numbers", expected="numbers, none of them as text", got=kind(x)) from error
+
+
+def kind(x: Any) -> str:
+    """What `x` is, in a word or two: a table is not printed."""
+    return repr(x) if isinstance(x, str | bytes | complex) else type(x).__name__
+
+
+def text(x: Any, name: str, *, optional: bool = False) -> str | None:
+    """Return `x` if it is text (or None, where that is allowed), else raise `AssumptionError`."""
+    if not isinstance(x, str) and not (optional and x is None):
+        raise AssumptionError(f"{name} is not text", expected="text" + (", or None" if optional else ""), got=kind(x))
+    return x
+
+
+def probabilities(x: Any, name: str = "p") -> np.ndarray:
+    """Return `x` as a float64 array of numbers in [0, 1], of any shape, else raise `AssumptionError`."""
+    levels = real_array(x, name)
+    inside = (levels >= 0) & (levels <= 1)  # False for NaN
+    if not inside.all():
+        raise AssumptionError(f"{name} is not a probability", expected="numbers in [0, 1]",
+                              got=repr(float(levels[~inside].ravel()[0])))
+    return levels
+
+
+def not_nan(x: Any, name: str) -> np.ndarray:
+    """Return `x` as a float64 array of any shape, infinite ends allowed, else raise `DataError`."""
+    values = real_array(x, name)
+    if np.isnan(values).any():
+        raise DataError(f"{name} holds a value that is no number", expected="numbers", got="NaN")
+    return values

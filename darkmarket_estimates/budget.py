@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from darkmarket_estimates.assumptions import ValueChao
 from darkmarket_estimates.distribution import moments
 from darkmarket_estimates.distribution.factors import log_variance
-from darkmarket_estimates.inference import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED, Model
+from darkmarket_estimates.inference import (
+    BETWEEN_VENDORS,
+    UNREVIEWED,
+    VENDORS_SAMPLED,
+    Kept,
+    Model,
+    Tell,
+    intervals,
+    quiet,
+    within,
+)
 from darkmarket_estimates.totals import VENDOR, WITHIN
 from darkmarket_estimates.undetected import UNDETECTED, Bound, covered, lower_bound
 from darkmarket_estimates.undetected import interval as interval_with_unseen
@@ -26,11 +37,40 @@ def budget(model: Model, cells: np.ndarray, *, level: float, scale: float) -> pd
     """Return a row a source; see `Estimate.budget`."""
     import pandas as pd
 
-    bound = lower_bound(model, cells, level)
-    whole = covered(model, cells)
-    variances = [] if bound else [*_variances(whole, cells, level, scale)]
-    rows = [*variances, *_scenarios(whole, cells, scale), *_undetected(model, whole, cells, bound, scale), *_rules(model)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    (records,) = _records(model, [cells], level, scale)
+    return pd.DataFrame([*records, *_rules(model)], columns=COLUMNS)
+
+
+def budget_by_group(
+    model: Model, labels: Sequence[tuple[str, ...]], rows: Sequence[np.ndarray], *, level: float, scale: float,
+    tell: Tell = quiet,
+) -> pd.DataFrame:
+    """Return a row a group and source, the total with its rules last; see `Estimate.budget`."""
+    import pandas as pd
+
+    by = model.totals.groups
+    if hasattr(model, "budget"):  # joint draws answer for themselves
+        found = [model.budget(cells, level=level, scale=scale).to_dict("records") for cells in rows]
+    else:
+        found = _records(model, rows, level, scale, tell)
+        found[-1] += _rules(model)
+    return pd.DataFrame([{**dict(zip(by, names, strict=True)), **record}
+                         for names, records in zip(labels, found, strict=True) for record in records],
+                        columns=[*by, *COLUMNS])
+
+
+def _records(
+    model: Model, rows: Sequence[np.ndarray], level: float, scale: float, tell: Tell = quiet
+) -> list[list[dict[str, Any]]]:
+    """Sources of each row, but for the rules."""
+    bounds = [lower_bound(model, cells, level) for cells in rows]
+    wholes = [covered(model, cells) for cells in rows]
+    if isinstance(model.coverage, ValueChao) or not model.has_share or model.interval == "none":
+        variances: list[list[dict[str, Any]]] = [[] for _ in rows]
+    else:
+        variances = _variances(wholes, rows, level, scale, tell)
+    return [[*found, *_scenarios(whole, cells, scale), *_undetected(model, whole, cells, bound, scale)]
+            for found, whole, cells, bound in zip(variances, wholes, rows, bounds, strict=True)]
 
 
 def sources(model: Model, cells: np.ndarray) -> dict[str, float]:
@@ -61,19 +101,39 @@ def _linear_parts(model: Model, cells: np.ndarray) -> dict[str, float]:
     return parts
 
 
-def _variances(model: Model, cells: np.ndarray, level: float, scale: float) -> Iterator[dict[str, Any]]:
-    if not model.has_share or model.interval == "none":
-        return
-    found = sources(model, cells)
-    whole = sum(found.values())
-    for name, variance in sorted(found.items(), key=lambda item: -item[1]):
-        frozen = freeze(model, name).interval_of(cells, level)
-        if frozen is None:  # nothing else is uncertain
-            value = model.value(cells, "middle")
-            frozen = model.bounds(cells) or (value, value)
-        yield {"kind": "variance", "source": name, "share": variance / whole, "variance": variance,
-               "low": frozen[0] * scale, "high": frozen[1] * scale, "money": math.nan,
-               "note": "interval with this source at its central value"}
+def _variances(
+    models: Sequence[Model], rows: Sequence[np.ndarray], level: float, scale: float, tell: Tell
+) -> list[list[dict[str, Any]]]:
+    """Each source's part, and the interval without it: one pass a source over all rows that it acts on."""
+    found = [sources(model, cells) for model, cells in zip(models, rows, strict=True)]
+    names = [*dict.fromkeys(name for each in found for name in each)]
+    frozen: dict[tuple[int, str], tuple[float, float] | None] = {}
+    kept: Kept = {}
+    for number, name in enumerate(names):
+        acting = [i for i, each in enumerate(found) if name in each]
+        told = within(tell, number, len(names))
+        for model, alike in _alike(models, acting):
+            answers = intervals(freeze(model, name), [rows[i] for i in alike], level, kept=kept, tell=told)
+            frozen |= {(i, name): answer for i, answer in zip(alike, answers, strict=True)}
+    out: list[list[dict[str, Any]]] = []
+    for i, (model, cells, each) in enumerate(zip(models, rows, found, strict=True)):
+        whole, value = sum(each.values()), model.value(cells, "middle")
+        out.append([])
+        for name, variance in sorted(each.items(), key=lambda item: -item[1]):
+            low, high = frozen[i, name] or model.bounds(cells) or (value, value)  # the last where nothing else is uncertain
+            out[-1].append({"kind": "variance", "source": name, "share": variance / whole, "variance": variance,
+                            "low": low * scale, "high": high * scale, "money": math.nan,
+                            "note": "interval with this source at its central value"})
+    return out
+
+
+def _alike(models: Sequence[Model], which: Sequence[int]) -> Iterator[tuple[Model, list[int]]]:
+    """Rows that have one model together; a row with unseen listings has a model of its own."""
+    groups: dict[int, list[int]] = {}
+    for i in which:
+        groups.setdefault(id(models[i]), []).append(i)
+    for some in groups.values():
+        yield models[some[0]], some
 
 
 def freeze(model: Model, source: str) -> Model:

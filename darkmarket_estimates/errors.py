@@ -8,6 +8,11 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
+def _cut(text: str, limit: int = 2000) -> str:
+    """The text, unless it is longer than anybody reads."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+
+
 class DataError(ValueError):
     """The data, or an assumption about them, cannot be used as given.
 
@@ -30,7 +35,7 @@ class DataError(ValueError):
         fix: str | None = None,
     ) -> None:
         def shown(text: str | None) -> str | None:
-            return None if text is None else escaped(str(text))
+            return None if text is None else escaped(_cut(str(text)))
 
         self.what = escaped(str(what))
         self.where, self.expected, self.got, self.fix = map(shown, (where, expected, got, fix))

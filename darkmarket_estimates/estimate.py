@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from darkmarket_estimates import _render, as_tables, budget, concentration, prose
 from darkmarket_estimates._checks import choice, integer
-from darkmarket_estimates.comparison import Ratio, ratio_of_totals, share_of_group
+from darkmarket_estimates.comparison import Ratio, ratio_of_totals, ratios_by_group, share_of_group
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.figures import Figures
-from darkmarket_estimates.inference import Model
+from darkmarket_estimates.inference import Model, Progress, showing
 from darkmarket_estimates.rows import compute_rows
 
 if TYPE_CHECKING:
@@ -164,16 +165,69 @@ class Estimate(Figures):
             units=(self.unit, other.unit), between_group_cv=between_group_cv,
         )
 
+    def ratios(
+        self, other: Estimate, *, by: str | Sequence[str] | None = None, between_group_cv: float | None = None,
+        progress: Progress = None,
+    ) -> pd.DataFrame:
+        """This estimate over another, group by group: growth of every category between two windows.
+
+        Each row is that of `ratio` for the group alone.
+
+        Parameters
+        ----------
+        other : Estimate
+            The denominators; as in `ratio`.
+        by : str or sequence of str, optional
+            Columns that both are grouped by; default: all that they have in common.
+        between_group_cv : float, optional
+            As in `ratio`.
+        progress : callable or bool, optional
+            As in `turnover`.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `by`, value, low, high (interval or bounds), kind, flags; the totals last, with "(all)" as
+            labels. A group that only one of the two has is flagged.
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> may, june = (dme.turnover(dme.Totals.from_cells(
+        ...     vendor=["a", "b"], value=value, reviews=[9, 9], groups={"country": ["NL", "US"]}, currency="USD",
+        ...     window=window), review_rate=0.5)
+        ...     for value, window in (([50.0, 90.0], ("2016-05-01", "2016-06-01")), ([60.0, 90.0], ("2016-06-01", "2016-07-01"))))
+        >>> june.ratios(may)[["country", "value"]].round(3).values.tolist()
+        [['NL', 1.2], ['US', 1.0], ['(all)', 1.071]]
+        """
+        self._seen_only("a ratio")
+        other._seen_only("a ratio")
+        common = tuple(name for name in self.by if name in other.by)
+        with showing(progress, "ratios of the groups") as tell:
+            return ratios_by_group(
+                self.model, other.model, common if by is None else (by,) if isinstance(by, str) else tuple(by),
+                scales=(self.scale, other.scale), confidence_level=self.confidence_level, units=(self.unit, other.unit),
+                between_group_cv=between_group_cv, tell=tell,
+            )
+
     def _seen_only(self, what: str) -> None:
         if self.model.coverage is not None:
             raise NotSupportedError(f"{what} of totals with unseen listings is not offered",
                                     got=repr(self.model.coverage), fix="compare the listings seen: leave coverage= out")
 
-    def budget(self) -> pd.DataFrame:
+    def budget(self, *, by_group: bool = False, progress: Progress = None) -> pd.DataFrame:
         r"""Where the uncertainty of the total comes from.
 
         With :math:`T = S \prod_j M_j` and independent parts of S: :math:`v_j = Var \ln M_j`,
         :math:`v_S = \ln(1 + \sum V_i / S^2)`; a source's share is its part of :math:`v_S + \sum_j v_j`.
+
+        Parameters
+        ----------
+        by_group : bool
+            A budget of each group too, with the group columns first; the total, last, has "(all)" as its labels and alone
+            the rules.
+        progress : callable or bool, optional
+            As in `turnover`, for budgets by group.
 
         Returns
         -------
@@ -183,6 +237,10 @@ class Estimate(Figures):
             "rule" (money that a cleaning rule removed). Columns:
             kind, source, share, variance, low, high, money, note.
         """
+        if by_group:
+            with showing(progress, "budgets of the groups") as tell:
+                return budget.budget_by_group(self.model, [row.labels for row in self.rows], [row.cells for row in self.rows],
+                                              level=self.confidence_level, scale=self.scale, tell=tell)
         if hasattr(self.model, "budget"):
             return self.model.budget(self._total.cells, level=self.confidence_level, scale=self.scale)
         return budget.budget(self.model, self._total.cells, level=self.confidence_level, scale=self.scale)
@@ -284,8 +342,9 @@ class Estimate(Figures):
         return as_tables.html(self)
 
 
-def build(model: Model, confidence_level: float, flags: tuple[str, ...]) -> Estimate:
+def build(model: Model, confidence_level: float, flags: tuple[str, ...], progress: Progress = False) -> Estimate:
     """Compute every row."""
-    rows = compute_rows(model, confidence_level, flags)
+    with showing(progress, "estimating the groups") as tell:
+        rows = compute_rows(model, confidence_level, flags, tell)
     unit = "day" if model.totals.header.per_day else "window"
     return Estimate(model, rows, confidence_level, unit)

@@ -14,7 +14,7 @@ from darkmarket_estimates.assumptions import CountTimesMean, ExchangeRate, Huggi
 from darkmarket_estimates.errors import AssumptionError, HoldingPriceWarning
 from darkmarket_estimates.estimate import Estimate, build
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor, resolve
-from darkmarket_estimates.inference import INTERVALS, Model
+from darkmarket_estimates.inference import INTERVALS, Model, Progress
 from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.undetected import check
 
@@ -40,6 +40,7 @@ def turnover(
     number_of_vendors: str = "random",
     n_resamples: int = 2000,
     rng: int | np.random.Generator | np.random.SeedSequence | None = None,
+    progress: Progress = None,
 ) -> Estimate:
     r"""Estimate turnover.
 
@@ -83,6 +84,9 @@ def turnover(
         Of "poisson-bootstrap".
     rng : int, Generator, SeedSequence or None
         Of "poisson-bootstrap"; its entropy is recorded.
+    progress : callable or bool, optional
+        Is told the fraction of the groups that is done; True shows a bar, by default where standard error is a terminal
+        and the work takes longer than two seconds.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def turnover(
     for alarm in (a for a in alarms if a.startswith("holding price")):  # what dates leave open is a flag, no alarm
         warnings.warn(f"{alarm}; clean the listings with HoldingPrice(cap=...), or say why not", HoldingPriceWarning,
                       stacklevel=_depth())
-    return build(model, level, (*alarms, *_share_flags(model), *notes))
+    return build(model, level, (*alarms, *_share_flags(model), *notes), progress)
 
 
 def _depth() -> int:

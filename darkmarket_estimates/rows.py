@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from darkmarket_estimates.assumptions import ValueChao
 from darkmarket_estimates.distribution.moments import effective_number
-from darkmarket_estimates.inference import Model
+from darkmarket_estimates.inference import Model, Tell, quiet
+from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.undetected import covered, lower_bound
 
 ALL = "(all)"
@@ -61,26 +63,31 @@ def kind_of(
     return f"hybrid {name}" if prior else name
 
 
-def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...]) -> tuple[Row, ...]:
+def grouped(totals: Totals, by: Sequence[str]) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
+    """Labels and cells of every group that occurs, in the order of the labels."""
+    keys = [totals.require_key(name) for name in by]
+    if not keys or not totals.n_cells:
+        return [], []
+    packed = np.zeros(totals.n_cells, dtype=np.int64)
+    for key in keys:
+        packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
+    order = np.argsort(packed, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(packed[order], prepend=-1))[1:])
+    return [tuple(key.labels[key.codes[cells[0]]] for key in keys) for cells in groups], groups
+
+
+def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...], tell: Tell = quiet) -> tuple[Row, ...]:
     """Every group in the order of its labels, then the total, which alone carries the flags of the whole."""
-    n = model.totals.n_cells
-    keys = [model.totals.keys[name] for name in model.totals.groups]
-    labels, groups = [], []
-    if keys and n:
-        packed = np.zeros(n, dtype=np.int64)
-        for key in keys:
-            packed = np.unique(packed * np.int64(len(key.labels)) + key.codes, return_inverse=True)[1]
-        order = np.argsort(packed, kind="stable")
-        starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
-        groups = np.split(order, starts[1:])
-        labels = [tuple(key.labels[key.codes[cells[0]]] for key in keys) for cells in groups]
-    groups, labels = [*groups, np.arange(n)], [*labels, (ALL,) * len(keys)]
+    labels, groups = grouped(model.totals, model.totals.groups)
+    groups, labels = [*groups, np.arange(model.totals.n_cells)], [*labels, (ALL,) * len(model.totals.groups)]
     models = [covered(model, cells) for cells in groups]
     if model.coverage is None:
-        intervals = model.intervals_of(groups, confidence_level)
+        intervals = model.intervals_of(groups, confidence_level, tell)
     else:  # each row has a factor of its own for what was not seen
-        intervals = [None if isinstance(model.coverage, ValueChao) else whole.interval_of(cells, confidence_level)
-                     for whole, cells in zip(models, groups, strict=True)]
+        intervals = []
+        for whole, cells in zip(models, groups, strict=True):
+            intervals.append(None if isinstance(model.coverage, ValueChao) else whole.interval_of(cells, confidence_level))
+            tell(len(intervals) / len(groups))
     last = len(groups) - 1
     return tuple(_row(model, models[i], labels[i], groups[i], confidence_level, flags if i == last else (), intervals[i])
                  for i in range(len(groups)))

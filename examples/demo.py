@@ -60,7 +60,8 @@ def picture(result: dme.published.Reproduction, estimate: dme.Estimate, market: 
     figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5.2), layout="constrained")
     predicted(result, left)
     estimate.plot(ax=right)
-    right.axvline(market.truth.realised_turnover, color="#b3261e", linestyle="--", label="what was sold")
+    right.plot([market.truth.realised_turnover] * 2, [-0.35, 0.35], color="#b3261e", linewidth=2, zorder=5,
+               label="what was sold in total")
     right.set_title("A simulated market whose truth is known: 95% prediction intervals", loc="left", fontsize=11)
     style.legend_below(right)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ def main() -> None:
     print("\nWhat holds, and what does not:\n")
     for row in result.rows:
         if row.status != "reproduced":
-            print(f"  {row.status}: {row.figure}. {row.note}")
+            print(f"  {row.status}: {row.figure}" + (f". {row.note}" if row.note else ""))
     print("\n" + ", ".join(f"{n} {status}" for status, n in result.counts.items()))
 
     print("\nHad the press release printed 23.5 instead of 21.1:")

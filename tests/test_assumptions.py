@@ -115,3 +115,14 @@ def test_likely_slips_are_answered_with_what_was_meant(spec, fix):
     with pytest.raises(AssumptionError) as caught:
         ReviewRate(mean=spec)
     assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.44, 0.9])
+@pytest.mark.parametrize("sd", [0.3, 2.0, 5.0])
+def test_a_logit_normal_law_keeps_the_mean_it_is_asked_for(mean, sd):
+    assert LogitNormal.with_mean(mean, sd).mean() == pytest.approx(mean, abs=1e-10)
+
+
+def test_a_standard_error_too_large_for_a_share_is_refused_beside_a_spread_between_markets_too():
+    with pytest.raises(AssumptionError, match="too large for a share"):
+        ReviewRate(mean=0.44, standard_error=0.6, between_market_sd=0.3)

@@ -57,7 +57,8 @@ def test_picture(table, tmp_path):
     (["--review-rate", "0"], "review share"), (["--review-rate", "abc"], "cannot be read"), (["--level", "95"], "0.95"),
     (["--by", "colour"], "no column 'colour'"), (["--window", "2016-02-01:2016-01-01"], "ends before"),
     (["--between-vendor-sd", "0.1"], "needs --review-rate"), (["--to", "EUR"], "belong together"),
-    (["--json", "--csv"], "exclude"), (["--plot", "x.bmp"], "cannot be written"), (["--per", "day"], "window="),
+    (["--json", "--csv"], "exclude"), (["--plot", "x.bmp"], "cannot be written"),
+    (["--per", "day"], "--window 2016-01-01:2016-02-01"),
     (["--plot", "/no/such/folder/x.png"], "cannot be written"),
 ])
 def test_bad_input_is_one_message_and_exit_code_2(table, options, message):
@@ -183,3 +184,39 @@ def test_compare_takes_the_listings_own_days(tmp_path):
 def test_shares_without_room_for_their_error_name_themselves(table, option, text):
     result = call("estimate", table, *ROLES, option, text)
     assert result.exit_code == 2 and option[2:].replace("-", " ") in result.stderr and "0.8:1" in result.stderr
+
+
+@pytest.mark.parametrize(("options", "hint"), [
+    (["--review-rate", "44%"], "to do: 0.44"), (["--review-rate", "0.6:0.4"], "to do: 0.4:0.6"),
+    (["--window", "2016-01"], "2016-01-01:2016-02-01"), (["--level", "95"], "write --level 0.95"),
+    (["--per", "day"], "or --days"), (["--duplicates", "nope"], "'first'"),
+    (["--exchange-rate", "0.9+-1", "--to", "EUR"], "0.85:0.95"), (["--units-per-order", "1.2+-0"], "units per order"),
+], ids=["percent", "swapped", "window", "level", "per", "duplicates", "error", "no-error"])
+def test_hints_name_options_of_the_command_line(table, options, hint):
+    result = call("estimate", table, *ROLES, *options)
+    assert result.exit_code == 2 and hint in result.stderr
+
+
+def test_hints_of_the_table_and_warnings_name_options_too(tmp_path):
+    frame = listing_table()
+    frame.loc[1, "id"] = frame.loc[0, "id"]
+    frame.to_csv(tmp_path / "twice.csv", index=False)
+    assert "--duplicates first (in row order)" in call("estimate", tmp_path / "twice.csv", *ROLES).stderr
+    frame.loc[1, ["id", "price", "reviews"]] = ("other", 99_999, 5)
+    frame.to_csv(tmp_path / "held.csv", index=False)
+    assert "clean the listings with --cap, or say why not" in call("estimate", tmp_path / "held.csv", *ROLES).stderr
+
+
+def test_a_number_with_an_error_has_that_mean_and_that_standard_deviation():
+    for name in ("exchange rate", "units per order"):
+        law = parse_spec("0.9+-0.2", name)
+        assert (law.mean(), law.std()) == pytest.approx((0.9, 0.2), rel=1e-12)
+    share = parse_spec("0.8+-0.04", "market coverage")
+    assert (share.mean(), share.std()) == pytest.approx((0.8, 0.04), rel=1e-12)
+
+
+def test_variants_may_be_written_as_options_are(table, tmp_path):
+    (tmp_path / "v.toml").write_text('["a"]\nreview-rate = "0.44+-0.02"\nbetween-vendor-sd = 0.1\nlevel = 0.8\n\n'
+                                     '["b"]\nreview_rate = "0.44+-0.02"\nbetween_vendor_sd = 0.1\nconfidence_level = 0.8\n')
+    a, b = json.loads(call("compare", table, *ROLES, "--variants", tmp_path / "v.toml", "--json").stdout)
+    assert (a["low"], a["high"]) == (b["low"], b["high"]) and a["low"] > 0

@@ -298,3 +298,69 @@ def test_prints_and_dict():
     assert growth.cdf(growth.median) == pytest.approx(0.5, abs=1e-6)
     share = turnover(two_groups(), review_rate=RATE).share("NL", of="country")
     assert "%" in str(share) and "NL in realised turnover" in repr(share)
+
+
+@pytest.mark.parametrize("what", ["interval", "spread_law", "measure", "estimand"])
+def test_both_sides_of_a_ratio_are_computed_alike(what):
+    other = {"interval": "delta", "spread_law": "conservative", "measure": "orders", "estimand": "expected"}[what]
+    first = vendor_totals(Y[:N], window=JANUARY)
+    later = turnover(vendor_totals(Y[:N], window=FEBRUARY), review_rate=RATE, **{what: other})
+    with pytest.raises(DataError, match=f"differ in {what}"):
+        later.ratio(turnover(first, review_rate=RATE))
+
+
+def test_an_interval_a_day_is_the_interval_times_the_days():
+    later, first = months()
+    whole, a_day = later.ratio(first), later.per("day").ratio(first.per("day"))
+    assert a_day.interval == pytest.approx(tuple(31 / 29 * end for end in whole.interval), rel=1e-9)
+
+
+def test_a_range_on_both_sides_does_not_widen_bounds_that_another_range_makes():
+    both, one = {"market_coverage": Range(0.5, 0.8)}, {"genuine_share": Range(0.7, 0.9)}
+    later = turnover(vendor_totals(Y[:N] * 1.5, window=FEBRUARY), review_rate=0.5, **both, **one)
+    first = turnover(vendor_totals(Y[:N], window=JANUARY), review_rate=0.5, **both)
+    assert later.ratio(first).bounds == pytest.approx((1.5 * 0.7, 1.5 * 0.9), rel=1e-12)
+
+
+def test_a_share_that_one_side_alone_states_is_not_one_for_both():
+    later, first = months()
+    for growth in (later.ratio(turnover(first.model.totals)), turnover(later.model.totals).ratio(first)):
+        assert "one review share for both" not in growth.flags and growth.interval is None and growth.kind == "point"
+
+
+def test_shares_alike_in_the_mean_alone_are_not_one_statement():
+    first, later = vendor_totals(Y[:N], window=JANUARY), vendor_totals(Y[:N], window=FEBRUARY)
+    def rate(sd):
+        return ReviewRate(mean=stats.beta(44, 56), between_vendor_sd=sd)
+    same = turnover(later, review_rate=rate(0.1)).ratio(turnover(first, review_rate=rate(0.1)))
+    other = turnover(later, review_rate=rate(0.2)).ratio(turnover(first, review_rate=rate(0.1)))
+    assert "one review share for both" in same.flags and "one review share for both" not in other.flags
+
+
+def test_laws_of_one_name_with_other_parameters_do_not_cancel():
+    first, later = vendor_totals(Y[:N], window=JANUARY), vendor_totals(Y[:N], window=FEBRUARY)
+    laws = stats.beta(8, 2), stats.beta(80, 20)
+    pair = [turnover(t, review_rate=RATE, market_coverage=law) for t, law in zip((later, first), laws)]
+    plain = turnover(later, review_rate=RATE).ratio(turnover(first, review_rate=RATE)).interval
+    low, high = pair[0].ratio(pair[1]).interval
+    assert high - low > 1.5 * (plain[1] - plain[0])
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_a_range_that_both_sides_state_leaves_the_interval_alone(estimand):
+    totals = [vendor_totals(Y[i * N : (i + 1) * N], window=w) for i, w in enumerate((FEBRUARY, JANUARY))]
+    plain, ranged = ([turnover(t, review_rate=RATE, estimand=estimand, **more) for t in totals]
+                     for more in ({}, {"market_coverage": Range(0.5, 1.0)}))
+    assert ranged[0].ratio(ranged[1]).interval == pytest.approx(plain[0].ratio(plain[1]).interval, rel=1e-6)
+
+
+@pytest.mark.parametrize("more", [{}, {"market_coverage": stats.beta(40, 10)}], ids=["share", "share-and-coverage"])
+def test_counted_sales_over_reviewed_ones_are_uncertain_on_one_side(more):
+    sold = turnover(vendor_totals(2 * Y[:N], counted="sold", window=FEBRUARY))
+    reviewed = turnover(vendor_totals(Y[:N], window=JANUARY), review_rate=RATE, **more)
+    growth = sold.ratio(reviewed)
+    low, high = reviewed.interval
+    assert growth.value == pytest.approx(2 * 0.44 * (0.8 if more else 1))
+    assert growth.interval == pytest.approx((sold.value / high, sold.value / low), rel=5e-3)
+    back = reviewed.ratio(sold).interval
+    assert (1 / back[1], 1 / back[0]) == pytest.approx(growth.interval, rel=5e-3)

@@ -13,7 +13,7 @@ import darkmarket_estimates
 
 ROOT = pathlib.Path(darkmarket_estimates.__file__).parent
 #: From the bottom to the top; a module imports only from rooms before its own, or from its own.
-ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "plots", "distribution",
+ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "distribution", "plots",
          "coverage", "factors", "inference", "undetected", "rows", "prose", "budget", "concentration", "comparison",
          "figures", "as_tables", "estimate", "estimator",
          "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darkmarket_estimates._checks import choice, integer, number
+from darkmarket_estimates._checks import choice, integer, number, text
 from darkmarket_estimates.assumptions.specs import Distribution, Range, check_spec
 from darkmarket_estimates.errors import AssumptionError
 
@@ -32,6 +32,8 @@ class ExchangeRate:
 
     def __post_init__(self) -> None:
         check_spec(self.rate, "the exchange rate", low=0.0, open_low=True)
+        for field in ("to", "source", "date"):
+            text(getattr(self, field), field, optional=True)
 
 
 class ByGroup:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special, stats
 
-from darkmarket_estimates._checks import is_number, number
+from darkmarket_estimates._checks import is_number, not_nan, number, probabilities, text
 from darkmarket_estimates.assumptions.specs import Distribution, Range, centre_of, check_spec
 from darkmarket_estimates.errors import AssumptionError, ReviewShareWarning
 from darkmarket_estimates.review_share import ReviewShareFit, beta_shape, fit_review_share
+
+#: Standard deviations below it are 0; logits with one above WIDEST are beyond the quadrature of the moments.
+SMALLEST, WIDEST = 1e-9, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,52 +28,54 @@ class LogitNormal:
     centre : float
         Median of the share, in (0, 1).
     sd : float
-        Standard deviation of the logit.
+        Standard deviation of the logit, at most 5: a wider law knows nothing, and a `Range` says so.
     """
 
     centre: float
     sd: float
 
     def __post_init__(self) -> None:
-        number(self.centre, "LogitNormal.centre", low=0, high=1, open_low=True, open_high=True)
-        number(self.sd, "LogitNormal.sd", low=0, open_low=True)
+        number(self.centre, "LogitNormal.centre", low=1e-100, high=1, open_high=True)
+        number(self.sd, "LogitNormal.sd", low=SMALLEST, high=WIDEST, fix="of a share that may be anything, state a Range")
 
     @classmethod
     def with_mean(cls, mean: float, sd: float) -> LogitNormal:
         """The law whose mean, not median, is `mean`."""
+        mean = cls(mean, sd).centre  # checks both
         # the mean is pulled towards 1/2, so the centre lies beyond it
         def gap(logit: float) -> float:
-            return cls(float(special.expit(logit)), sd).mean() - mean
+            return _moment(logit, sd, 1) - mean
 
         at = float(special.logit(mean))
         return cls(float(special.expit(optimize.brentq(gap, at - 2 * sd**2 - 1, at + 2 * sd**2 + 1, xtol=1e-13))), sd)
 
     def cdf(self, x: Any) -> Any:
         """Probability that the share is at most `x`."""
-        clipped = np.clip(np.asarray(x, dtype=float), 0.0, 1.0)
+        clipped = np.clip(not_nan(x, "x"), 0.0, 1.0)
         return special.ndtr((special.logit(clipped) - special.logit(self.centre)) / self.sd)
 
     def ppf(self, p: Any) -> Any:
         """Quantile at probability `p`."""
-        return special.expit(special.logit(self.centre) + self.sd * special.ndtri(np.asarray(p, dtype=float)))
+        return special.expit(special.logit(self.centre) + self.sd * special.ndtri(probabilities(p)))
 
     def support(self) -> tuple[float, float]:
         """The open unit interval."""
         return 0.0, 1.0
 
     def _moment(self, power: int) -> float:
-        x, w = np.polynomial.hermite_e.hermegauss(64)
-        return float(w @ special.expit(special.logit(self.centre) + self.sd * x) ** power / w.sum())
+        return _moment(float(special.logit(self.centre)), self.sd, power)
 
     def isf(self, p: Any) -> Any:
         """Quantile at upper tail probability `p`."""
-        return special.expit(special.logit(self.centre) - self.sd * special.ndtri(np.asarray(p, dtype=float)))
+        return special.expit(special.logit(self.centre) - self.sd * special.ndtri(probabilities(p)))
 
     def pdf(self, x: Any) -> Any:
-        """Density of the share."""
-        x = np.asarray(x, dtype=float)
-        z = (special.logit(x) - special.logit(self.centre)) / self.sd
-        return np.exp(-0.5 * z**2) / (math.sqrt(2 * math.pi) * self.sd * x * (1 - x))
+        """Density of the share; 0 at the ends of the unit interval and outside it."""
+        x = not_nan(x, "x")
+        inside = (x > 0) & (x < 1)
+        share = np.where(inside, x, 0.5)
+        z = (special.logit(share) - special.logit(self.centre)) / self.sd
+        return np.where(inside, np.exp(-0.5 * z**2) / (math.sqrt(2 * math.pi) * self.sd * share * (1 - share)), 0.0)
 
     def mean(self) -> float:
         """Mean of the share (Gauss-Hermite quadrature with 64 nodes)."""
@@ -83,6 +88,12 @@ class LogitNormal:
     def std(self) -> float:
         """Standard deviation of the share."""
         return math.sqrt(self.var())
+
+
+def _moment(logit: float, sd: float, power: int) -> float:
+    """E[expit(logit + sd Z) ** power] for a standard normal Z."""
+    x, w = np.polynomial.hermite_e.hermegauss(64)
+    return float(w @ special.expit(logit + sd * x) ** power / w.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,21 +132,25 @@ class ReviewRate:
 
     def __post_init__(self) -> None:
         name = "the review share"
-        error = number(self.standard_error, "standard_error", low=0)
+        error = _spread(self.standard_error, "standard_error")
+        text(self.source, "source", optional=True)
+        if not isinstance(self.fit, ReviewShareFit | None):
+            raise AssumptionError("fit is what from_counts found", got=type(self.fit).__name__, fix="leave it out")
         if not is_number(self.mean) and (error > 0 or self.between_market_sd is not None):
             raise AssumptionError("standard_error and between_market_sd belong to a mean that is a number",
                                   got=f"mean={self.mean!r}", fix="give the uncertainty once")
         check_spec(self.mean, name, low=0.0, high=1.0, open_low=True)
         if self.between_market_sd is not None:
-            number(self.between_market_sd, "between_market_sd", low=0, open_low=True)
+            number(self.between_market_sd, "between_market_sd", low=SMALLEST, high=WIDEST,
+                   fix="it is on the logit scale; of a share that may be anything, state a Range")
             number(self.mean, name, low=0, high=1, open_low=True, open_high=True)
-        elif error > 0:
+        if error > 0:
             limit = math.sqrt(float(self.mean) * (1 - float(self.mean)))  # type: ignore[arg-type]
             if error >= limit:
                 raise AssumptionError("the standard error is too large for a share", expected=f"below {limit:g}",
                                       got=f"{error:g}", fix="state a Range instead")
         if self.between_vendor_sd is not None:
-            spread = number(self.between_vendor_sd, "between_vendor_sd", low=0)
+            spread = _spread(self.between_vendor_sd, "between_vendor_sd")
             limit = math.sqrt(self.central * (1 - self.central))
             if spread > 0 and spread >= limit:
                 raise AssumptionError(
@@ -168,6 +183,7 @@ class ReviewRate:
         >>> round(rate.mean, 4), round(rate.standard_error, 4)
         (0.4476, 0.0275)
         """
+        text(source, "source", optional=True)
         fit = fit_review_share(reviews, sales, value)
         for message in fit.warnings:
             warnings.warn(message, ReviewShareWarning, stacklevel=2)
@@ -204,6 +220,15 @@ class ReviewRate:
     def spread_at(self, share: float) -> float:
         """Spread between vendors at another mean share, the Beta size kept."""
         return 0.0 if math.isinf(self.size) else math.sqrt(share * (1 - share) / (self.size + 1))
+
+
+def _spread(x: Any, name: str) -> float:
+    """A standard deviation: 0, or one whose square is more than nothing."""
+    deviation = number(x, name, low=0)
+    if 0 < deviation < SMALLEST:
+        raise AssumptionError(f"{name} is too small to compute with", expected=f"0, or at least {SMALLEST:g}",
+                              got=repr(x), fix="write 0")
+    return deviation
 
 
 def as_review_rate(spec: Any) -> ReviewRate:

@@ -9,6 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 from darkmarket_estimates._checks import is_number, number
 from darkmarket_estimates.errors import AssumptionError
 
+#: Sizes of a known value that are no mistake of the unit.
+EXTREMES = (1e-50, 1e50)
+
 
 @runtime_checkable
 class Distribution(Protocol):
@@ -71,10 +74,10 @@ def check_spec(
     if high == 1 and is_number(spec) and 1 < spec <= 100:
         limits["fix"] = f"{spec / 100:g}, if that was a percentage"
     if isinstance(spec, Range):
-        number(spec.low, f"{name} (Range.low)", **limits)
-        number(spec.high, f"{name} (Range.high)", **limits)
+        computable(number(spec.low, f"{name} (Range.low)", **limits), name)
+        computable(number(spec.high, f"{name} (Range.high)", **limits), name)
     elif is_number(spec):
-        number(spec, name, **limits)
+        computable(number(spec, name, **limits), name)
     elif is_distribution(spec):
         inside = f"a distribution on {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
         try:
@@ -93,7 +96,25 @@ def check_spec(
                                   got=f"a distribution on [{first:g}, {last:g}]",
                                   fix="use a distribution with that support, such as beta, truncnorm or lognorm")
     else:
-        pair = isinstance(spec, tuple | list) and len(spec) == 2 and all(map(is_number, spec))
-        raise AssumptionError(f"{name} cannot be read", got=repr(spec),
-                              expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution",
-                              fix=f"Range({min(spec):g}, {max(spec):g})" if pair else None)
+        raise AssumptionError(f"{name} cannot be read", got=repr(spec), fix=_meant(spec),
+                              expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution")
+
+
+def computable(x: float, name: str) -> float:
+    """Return `x` unless its square or its reciprocal would leave what floats can hold."""
+    if x != 0 and not EXTREMES[0] <= abs(x) <= EXTREMES[1]:
+        raise AssumptionError(f"{name} is too small or too large to compute with", got=repr(x),
+                              expected=f"0, or between {EXTREMES[0]:g} and {EXTREMES[1]:g}", fix="check its unit")
+    return x
+
+
+def _meant(spec: Any) -> str | None:
+    """What was probably meant by something that is no assumption."""
+    if isinstance(spec, tuple | list) and len(spec) == 2 and all(map(is_number, spec)):
+        return f"Range({min(spec):g}, {max(spec):g})"
+    if isinstance(spec, str):
+        try:
+            return f"{float(spec):g}, without quotes"
+        except ValueError:
+            return None
+    return None

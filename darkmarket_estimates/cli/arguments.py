@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -29,9 +30,14 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
         return None
     match = _SPEC.fullmatch(text.replace(" ", ""))
     if match is None:
-        raise AssumptionError(f"the {name} cannot be read", expected="0.44, 0.44+-0.02 or 0.57:1", got=repr(text))
+        percent = re.fullmatch(rf"({_NUMBER})%", text.replace(" ", ""))
+        raise AssumptionError(f"the {name} cannot be read", expected="0.44, 0.44+-0.02 or 0.57:1", got=repr(text),
+                              fix=f"{float(percent[1]) / 100:g}" if percent else None)
     mean, error, high = (None if v is None else float(v) for v in match.group("mean", "error", "high"))
     assert mean is not None
+    if high is not None and mean > high:
+        raise AssumptionError(f"the ends of the {name} are swapped", expected="low:high", got=repr(text),
+                              fix=f"{high:g}:{mean:g}")
     centre: float | Range = mean if high is None else Range(mean, high)
     if name == "review rate":
         if error is not None and mean >= 1:
@@ -40,8 +46,11 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
         return ReviewRate(mean=centre, standard_error=error or 0.0, between_vendor_sd=between_vendor_sd)
     if error is not None:
         if name == "exchange rate" or name == "units per order":
-            sigma = (error / mean) if mean else 0.0
-            return stats.lognorm(sigma, scale=mean)
+            if not 0 < error < mean:
+                raise AssumptionError(f"the {name} cannot have that error", got=repr(text), fix="a range, as 0.85:0.95",
+                                      expected="an error above 0 and below the mean")
+            square = math.log1p((error / mean) ** 2)  # log-normal with this mean and standard deviation
+            return stats.lognorm(math.sqrt(square), scale=mean * math.exp(-square / 2))
         if not 0 < error**2 < mean * (1 - mean):
             raise AssumptionError(f"the {name} cannot be a share with that error", got=repr(text), fix="a range, as 0.8:1",
                                   expected="a mean below 1, and an error that leaves room on both sides")
@@ -53,5 +62,8 @@ def window_of(text: str | None) -> tuple[str, str] | None:
     """The two days of `2016-01-01:2016-02-01`."""
     if text is None:
         return None
-    start, _, end = text.partition(":")
+    start, colon, end = text.partition(":")
+    if not colon:
+        raise AssumptionError("the window cannot be read", expected="2016-01-01:2016-02-01, the last one not included",
+                              got=repr(text))
     return start, end

@@ -142,6 +142,8 @@ def read_variants(path: Path) -> dict[str, dict[str, Any]]:
 
 def _variant(name: str, table: Any) -> dict[str, Any]:
     known = ("review_rate", "between_vendor_sd", *SPECS, *CHOICES, *RULES)
+    if isinstance(table, dict):  # as the options are written: review-rate, level
+        table = {"confidence_level" if key == "level" else key.replace("-", "_"): value for key, value in table.items()}
     if not isinstance(table, dict) or (unknown := [key for key in table if key not in known]):
         raise DataError(f"the variant {name!r} cannot be read", got=repr(table if not isinstance(table, dict) else unknown),
                         expected="a table with keys of " + ", ".join(known))

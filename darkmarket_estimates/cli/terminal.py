@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -24,11 +25,40 @@ def messages() -> Iterator[None]:
         try:
             yield
         except DataError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {as_options(str(error))}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
         finally:
             for message in {str(w.message): None for w in caught if issubclass(w.category, StatisticalWarning)}:
-                print(f"warning: {message}", file=sys.stderr)
+                print(f"warning: {as_options(message)}", file=sys.stderr)
+
+
+#: Hints of the library that name calls, and what they are on the command line.
+CALLS = {'Listings(..., window=("2016-01-01", "2016-02-01"))': "--window 2016-01-01:2016-02-01",
+         '("2016-01-01", "2016-02-01"): the first day, and the day after the last':
+             "2016-01-01:2016-02-01, the first day and the day after the last",
+         "HoldingPrice(cap=...)": "--cap"}
+#: Arguments that are options too.
+ARGUMENTS = ("price|vendor|currency|reviews|sold|listing|market|days|duplicates|window|by|review_rate|between_vendor_sd|"
+             "genuine_share|units_per_order|market_coverage|estimand|measure|interval|confidence_level|exchange_rate")
+
+
+def as_options(text: str) -> str:
+    """A message of the library with its arguments written as options: ``days=`` is ``--days``.
+
+    Examples
+    --------
+    >>> as_options('say what they are: duplicates="first", or name the column: review_rate=0.5')
+    'say what they are: --duplicates first, or name the column: --review-rate 0.5'
+    """
+    for call, option in CALLS.items():
+        text = text.replace(call, option)
+
+    def written(found: re.Match[str]) -> str:
+        name = "level" if found["name"] == "confidence_level" else found["name"].replace("_", "-")
+        value = found["text"] or found["number"]
+        return f"--{name}" + (f" {value}" if value else "")
+
+    return re.sub(rf'(?<![\w.-])(?P<name>{ARGUMENTS})=(?:"(?P<text>[^"]*)"|(?P<number>[\d.]+\b))?', written, text)
 
 
 @contextmanager

@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from darkmarket_estimates.comparison.result import METHODS, Ratio, kind_of, over_ends
+from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.distribution.law import Law, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
-from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
+from darkmarket_estimates.distribution.ratios import ratios_expected, ratios_realised
 from darkmarket_estimates.distribution.relative import scaled
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
-from darkmarket_estimates.inference import Configuration, Model
+from darkmarket_estimates.inference import Configuration, Model, Tell, quiet
+from darkmarket_estimates.inference.laws import Rows, laws
 from darkmarket_estimates.totals import VENDOR
+
+#: Cells of the numerator and of the denominator.
+Pair = tuple[np.ndarray, np.ndarray]
+#: Ratios whose laws are computed at once.
+PAIRS = 256
 
 
 def ratio_of_totals(
@@ -25,6 +31,57 @@ def ratio_of_totals(
     between_group_cv: float | None = None,
 ) -> Ratio:
     """Ratio of two totals; see `Estimate.ratio`."""
+    cells = np.arange(first.totals.n_cells), np.arange(second.totals.n_cells)
+    if not first.y.sum() or not second.y.sum():
+        _check_alike(first, second, units)
+        raise NotIdentifiedError("a ratio to or of nothing is undefined", got="a total of 0", expected="both above 0")
+    return ratios_of_rows(first, second, [cells], scales=scales, confidence_level=confidence_level, units=units,
+                          between_group_cv=between_group_cv)[0]
+
+
+def ratios_of_rows(
+    first: Model, second: Model, pairs: Sequence[Pair], *, scales: tuple[float, float], confidence_level: float,
+    units: tuple[str, str], between_group_cv: float | None = None, tell: Tell = quiet,
+) -> list[Ratio]:
+    """Ratios of many rows of two tables in one pass, none of which is empty; `tell` is told the fraction done."""
+    _check_alike(first, second, units)
+    check_group_cv(between_group_cv)
+    ours, theirs, stated_once = _uncancelled(first, second)
+    if _overlap(first, second):
+        raise DataError("the two totals hold the same sales", expected="two windows, or two groups without a cell in common",
+                        fix="est.share(label, of=column) for a part and its whole")
+    title = "ratio of " + ("turnover" if first.measure == "money" else "orders")
+    factor = scales[0] / scales[1]
+    models = first, second
+    flags = [tuple(_ratio_flags(models, pair, stated_once, units[0], between_group_cv)) for pair in pairs]
+    if any(f.is_range for f in (*ours, *theirs)):
+        bounds = [_bounds(models, pair, factor, _range_width(first, ours)) for pair in pairs]
+        return [Ratio(title, False, math.nan, ends, None, "bounds", flag, confidence_level)
+                for ends, flag in zip(bounds, flags, strict=True)]
+    at = first.configuration("middle"), second.configuration("middle")
+    values = [[float(m.y[c] @ m.multiplier(c, a)) for m, c, a in zip(models, pair, at, strict=True)] for pair in pairs]
+    found: list[tuple[Law | None, float]] = [(None, 0.0)] * len(pairs)
+    if first.interval != "none" and first.has_share and second.has_share:
+        uncertain = [(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
+        uncertain += [(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
+        if between_group_cv:
+            uncertain.append((stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))), 1.0, 1))
+        found = []
+        codes = _joined(first, second)
+        for start in range(0, len(pairs), PAIRS):
+            some = pairs[start : start + PAIRS]
+
+            def laws_at(one: Configuration, some: Sequence[Pair] = some) -> list[tuple[Law, float]]:
+                return _ratio_laws(models, some, (one, _same_ends(first, second, one)), codes, stated_once)
+
+            found += [(_rescaled(scaled(law, uncertain), factor), empty) for law, empty in over_ends(first, laws_at)]
+            tell(len(found) / len(pairs))
+    return [Ratio(title, False, factor * top / bottom, None, law, kind_of(first, law, [*ours, *theirs], between_group_cv),
+                  flag, confidence_level, empty)
+            for (top, bottom), (law, empty), flag in zip(values, found, flags, strict=True)]
+
+
+def _check_alike(first: Model, second: Model, units: tuple[str, str]) -> None:
     for what in ("estimand", "measure", "interval", "spread_law"):
         if getattr(first, what) != getattr(second, what):
             raise DataError(f"the two estimates differ in {what}", expected=repr(getattr(first, what)),
@@ -32,40 +89,16 @@ def ratio_of_totals(
     if units[0] != units[1] or first.currency != second.currency:
         raise DataError("the two estimates are not in one unit", expected=f"{first.currency} a {units[0]}",
                         got=f"{second.currency} a {units[1]}", fix='.per("day") of both, in one currency')
-    cells = np.arange(first.totals.n_cells), np.arange(second.totals.n_cells)
-    ours, theirs, stated_once = _uncancelled(first, second)
-    flags = list(_ratio_flags(first, second, stated_once, units[0], between_group_cv))
-    if _overlap(first, second):
-        raise DataError("the two totals hold the same sales", expected="two windows, or two groups without a cell in common",
-                        fix="est.share(label, of=column) for a part and its whole")
-    if not first.y.sum() or not second.y.sum():
-        raise NotIdentifiedError("a ratio to or of nothing is undefined", got="a total of 0", expected="both above 0")
-    title = "ratio of " + ("turnover" if first.measure == "money" else "orders")
-    factor = scales[0] / scales[1]
-    models = (first, second)
-    if any(f.is_range for f in (*ours, *theirs)):
-        ends = [[m.value(c, end) for end in ("low", "high")] for m, c in zip(models, cells, strict=True)]
-        cancelled = _range_width(first, ours)
-        low = factor * ends[0][0] / ends[1][1] * cancelled
-        high = factor * ends[0][1] / ends[1][0] / cancelled
-        return Ratio(title, False, math.nan, (low, high), None, "bounds", tuple(flags), confidence_level)
-    at = tuple(m.configuration("middle") for m in models)
-    totals = [float(m.y @ m.multiplier(c, a)) for m, c, a in zip(models, cells, at, strict=True)]
-    value = factor * totals[0] / totals[1]
-    law: Law | None = None
-    empty = 0.0
-    if first.interval != "none" and first.has_share and second.has_share:
-        inner, empty = over_ends(first, lambda one: _ratio_law(
-            models, cells, (one, _same_ends(first, second, one)), stated_once))
-        uncertain = [(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
-        uncertain += [(f.spec, f.at("central"), -f.power) for f in theirs if f.is_uncertain]
-        if between_group_cv:
-            uncertain.append((stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))), 1.0, 1))
-        law = scaled(inner, uncertain)
-        if factor != 1:
-            law = ScaledMixture(law, np.array([factor]), np.array([1.0]))
-    kind = kind_of(first, law, [*ours, *theirs], between_group_cv)
-    return Ratio(title, False, value, None, law, kind, tuple(flags), confidence_level, empty)
+
+
+def _bounds(models: tuple[Model, Model], pair: Pair, factor: float, cancelled: float) -> tuple[float, float]:
+    """Smallest and largest ratio over the Ranges that do not cancel."""
+    (low, high), (least, most) = ([m.value(c, end) for end in ("low", "high")] for m, c in zip(models, pair, strict=True))
+    return factor * low / most * cancelled, factor * high / least / cancelled
+
+
+def _rescaled(law: Law, factor: float) -> Law:
+    return law if factor == 1 else ScaledMixture(law, np.array([factor]), np.array([1.0]))
 
 
 def _overlap(first: Model, second: Model) -> bool:
@@ -131,35 +164,44 @@ def _range_width(model: Model, uncancelled: Sequence[Factor]) -> float:
     return width
 
 
-def _ratio_law(
-    models: tuple[Model, Model], cells: tuple[np.ndarray, np.ndarray], at: tuple[Configuration, Configuration],
-    stated_once: bool,
-) -> tuple[Law, float]:
-    """Law of the ratio at central factors, vendors present in both joined."""
+def _ratio_laws(
+    models: tuple[Model, Model], pairs: Sequence[Pair], at: tuple[Configuration, Configuration],
+    codes: tuple[np.ndarray, np.ndarray], stated_once: bool,
+) -> list[tuple[Law, float]]:
+    """Laws of the ratios at central factors, vendors present in both totals joined, and of an empty denominator."""
     first, second = models
-    joined = _joined(first, second)
+    rows = tuple(Rows.of([pair[side] for pair in pairs]) for side in (0, 1))
+    cells = tuple(side.cells for side in rows)
+    n = np.int64(max((int(c.max(initial=0)) for c in codes), default=0) + 1)
+    keys = [side.owner * n + code[side.cells] for side, code in zip(rows, codes, strict=True)]
+    vendors, which = np.unique(np.concatenate(keys), return_inverse=True)
+    joined = which[: len(keys[0])], which[len(keys[0]) :]
+    start = np.searchsorted(vendors, np.arange(len(pairs) + 1) * n)
 
-    def spread(model: Model, side: int, values: np.ndarray) -> np.ndarray:
-        return np.bincount(joined[side], weights=values, minlength=int(max(j.max() for j in joined)) + 1)
+    def spread(side: int, values: np.ndarray) -> np.ndarray:
+        return np.bincount(joined[side], weights=values, minlength=len(vendors))
 
-    m = [model.multiplier(c, a, shares=model.estimand == "expected")
-         for model, c, a in zip(models, cells, at, strict=True)]
-    a, b = (spread(model, side, model.y * m[side]) for side, model in enumerate(models))
+    m = [model.multiplier(c, a, shares=model.estimand == "expected") for model, c, a in zip(models, cells, at, strict=True)]
+    a, b = (spread(side, model.y[cells[side]] * m[side]) for side, model in enumerate(models))
     if first.estimand == "expected":
-        law = ratio_expected(a, b, method=METHODS.get(first.interval, "default"))
-        return law, law.no_denominator
+        return [(law, law.no_denominator)
+                for law in ratios_expected(a, b, start, method=METHODS.get(first.interval, "default"))]
     if first.totals.header.counted == "sold" and second.totals.header.counted == "sold":
-        return PointLaw(float(a.sum() / b.sum())), 0.0
+        return [(PointLaw(float(x) / float(y)), 0.0)
+                for x, y in zip(*(np.add.reduceat(side, start[:-1]) for side in (a, b)), strict=True)]
     if not stated_once or len(first.shares) != 1:
-        top, bottom = (model.at_centre().law(c, "middle") for model, c in zip(models, cells, strict=True))
+        tops, bottoms = (laws(model.at_centre(), [pair[side] for pair in pairs], "middle")
+                         for side, model in enumerate(models))
         w = (np.arange(513) + 0.5) / 513
-        return ScaledMixture(top, 1 / bottom.quantile(w)[::-1], np.full(513, 1 / 513)), 0.0
-    qa, qb = (spread(model, side, model.q * model.square_multiplier(cells[side], at[side])) for side, model in enumerate(models))
+        return [(ScaledMixture(top, 1 / bottom.quantile(w)[::-1], np.full(513, 1 / 513)), 0.0)
+                for top, bottom in zip(tops, bottoms, strict=True)]
+    qa, qb = (spread(side, model.q[cells[side]] * model.square_multiplier(cells[side], at[side]))
+              for side, model in enumerate(models))
     rate = first.shares[0].rate
     assert rate is not None
     rho = at[0][first.factors.index(first.shares[0])]
-    law = ratio_realised(a, b, qa, qb, rho, rate.spread_at(rho), nested=False, spread_law=first.spread_law)
-    return law, law.no_denominator
+    return [(law, law.no_denominator) for law in ratios_realised(
+        a, b, qa, qb, start, rho, rate.spread_at(rho), nested=False, spread_law=first.spread_law)]
 
 
 def _joined(first: Model, second: Model) -> tuple[np.ndarray, np.ndarray]:
@@ -174,8 +216,9 @@ def _joined(first: Model, second: Model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ratio_flags(
-    first: Model, second: Model, stated_once: bool, unit: str, between_group_cv: float | None
+    models: tuple[Model, Model], pair: Pair, stated_once: bool, unit: str, between_group_cv: float | None
 ) -> list[str]:
+    first, second = models
     flags = []
     if stated_once and first.shares and between_group_cv is None:
         flags.append("one review share for both")
@@ -184,8 +227,7 @@ def _ratio_flags(
     days = (first.totals.header.days, second.totals.header.days)
     if unit == "window" and None not in days and days[0] != days[1]:
         flags.append(f"windows of different length ({days[0]:g} and {days[1]:g} days): totals, not rates, are compared")
-    for model in (first, second):
-        n = effective_number(model.by_vendor(np.arange(model.totals.n_cells), model.y))
-        if model.estimand == "expected" and n < 30:
+    for model, cells in zip(models, pair, strict=True):
+        if model.estimand == "expected" and (n := effective_number(model.by_vendor(cells, model.y[cells]))) < 30:
             flags.append(f"indicative: effectively {n:.1f} vendors on one side")
     return flags

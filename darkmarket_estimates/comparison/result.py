@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from darkmarket_estimates import _render
+from darkmarket_estimates._checks import number
 from darkmarket_estimates.distribution.law import Hull, Law
 from darkmarket_estimates.errors import NotIdentifiedError
 from darkmarket_estimates.inference import Configuration, Model
@@ -103,12 +104,20 @@ class Ratio:
         return f"<Ratio: {self}>"
 
 
-def over_ends(model: Model, law_at: Callable[[Configuration], tuple[Law, float]]) -> tuple[Law, float]:
-    """The law, or the hull of the laws at both ends of a Range that cancels in the value but not in the width."""
+def check_group_cv(x: float | None) -> None:
+    """Refuse what is no coefficient of variation between groups."""
+    if x is not None:
+        number(x, "between_group_cv", low=0, high=10, fix="0.1 says that groups differ by about 10 %")
+
+
+def over_ends(
+    model: Model, laws_at: Callable[[Configuration], list[tuple[Law, float]]]
+) -> list[tuple[Law, float]]:
+    """Each law, or the hull of the laws at both ends of a Range that cancels in the value but not in the width."""
     if not any(f.is_range for f in model.factors):
-        return law_at(model.configuration("middle"))
-    (low, empty), (high, _) = (law_at(model.configuration(end)) for end in ("low", "high"))
-    return Hull(low, high), empty
+        return laws_at(model.configuration("middle"))
+    ends = (laws_at(model.configuration(end)) for end in ("low", "high"))
+    return [(Hull(low, high), empty) for (low, empty), (high, _) in zip(*ends, strict=True)]
 
 
 def kind_of(model: Model, law: Law | None, factors: Any, between_group_cv: float | None) -> str:

@@ -11,8 +11,7 @@ import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _render
-from darkmarket_estimates._checks import number
-from darkmarket_estimates.comparison.result import METHODS, Ratio, kind_of, over_ends
+from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
@@ -46,8 +45,7 @@ def _share_of(
     model: Model, inside: np.ndarray, cells: np.ndarray, *, title: str, level: float, between_group_cv: float | None
 ) -> Ratio:
     """Factors on every cell cancel; the others are mixed in, or give bounds."""
-    if between_group_cv is not None:
-        number(between_group_cv, "between_group_cv", low=0)
+    check_group_cv(between_group_cv)
     model = replace(model, factors=tuple(f for f in model.factors if f.cells is not None or f.name == REVIEW_SHARE))
     split = {i: f for i, f in enumerate(model.factors) if f.cells is not None}
     flags = []
@@ -68,7 +66,7 @@ def _share_of(
     law: Law | None = None
     empty = 0.0
     if model.interval != "none" and model.has_share and 0 < a < b:
-        law, empty = over_ends(model, lambda at: _share_law(model, inside, cells, at))
+        (law, empty), = over_ends(model, lambda at: [_share_law(model, inside, cells, at)])
         shifts = _odds_shifts(model, inside, cells, {i: f for i, f in split.items() if f.is_uncertain})
         if between_group_cv:
             shifts = (shifts[:, None] + _normal_shifts(between_group_cv)).ravel()

@@ -84,29 +84,59 @@ def known(law: Law) -> bool:
 def invert(
     cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """Smallest x in [low, high] with ``cdf(x) >= p``, to about 1e-13 of the bracket's larger end.
+    """Smallest x in [low, high] with ``cdf(x) >= p``, to about 1e-13 of the bracket's larger end; see `invert_each`."""
+    return invert_each(lambda x, _: cdf(x), p, low, high)
 
-    Bisection and false position take turns: the first is safe at jumps and flats, the second fast elsewhere. The
-    bracket must hold the answer; the upper end is returned where the two meet.
+
+def invert_each(
+    cdf: Callable[[np.ndarray, np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Quantiles of many distribution functions at once: ``cdf(x, which)`` is asked for those still open.
+
+    `ends` are the values at `low` and `high` where they are known.
+
+    Inverse quadratic interpolation where three points allow it, else bisection, which is safe at jumps and flats
+    (Chandrupatla 1997, *Advances in Engineering Software* 28, 145-149). Each is found by itself, so that its digits do
+    not depend on the others. The bracket must hold the answer; the upper end is returned where the two meet.
     """
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    below, above = cdf(low), cdf(high)
-    high = np.where(below >= p, low, high)
-    for turn in range(200):
-        width = high - low
-        open_ = width > 1e-13 * np.maximum(np.abs(low), np.abs(high))  # of the present bracket: a first one may be huge
-        if not open_.any():
+    every = np.arange(len(p))
+    a, b = high.astype(np.float64), low.astype(np.float64)
+    at_low, at_high = ends or (cdf(b, every), cdf(a, every))
+    above, below = at_high - p, at_low - p
+    a = np.where(below >= 0, b, a)
+    upper = a.copy()
+    size = np.maximum(np.abs(a), np.abs(b))
+    some = np.flatnonzero(np.abs(b - a) > 1e-13 * size)
+    # the newest point, the one across the crossing, and the one before; their heights above the level
+    a, b, fa, fb, p = a[some], b[some], above[some], below[some], p[some]
+    # within a narrow bracket the function is nearly straight
+    t = np.where(fa - fb < 0.1, fa / np.where(fa > fb, fa - fb, 1.0), 0.5)
+    for _ in range(200):
+        if not len(some):
             break
-        fraction = np.full(p.shape, 0.5)
-        rise = above - below
-        if turn % 2:
-            np.divide(p - below, rise, out=fraction, where=rise > 0)
-            # A step just beyond the estimate closes the bracket from the other side too.
-            fraction = np.clip(fraction + np.where(turn % 4 == 1, 1e-9, -1e-9), 0.0, 1.0)
-        middle = low + fraction * width
-        middle = np.where(open_, middle, high)
-        at = cdf(middle)
-        enough = at >= p
-        high, above = np.where(enough, middle, high), np.where(enough, at, above)
-        low, below = np.where(enough, low, middle), np.where(enough, below, at)
-    return high
+        least = np.minimum(5e-14 * np.maximum(np.abs(a), np.abs(b)) / np.abs(b - a), 0.5)
+        x = a + np.clip(t, least, 1 - least) * (b - a)
+        f = cdf(x, some) - p
+        same = (f >= 0) == (fa >= 0)
+        c, fc = np.where(same, a, b), np.where(same, fa, fb)
+        b, fb = np.where(same, b, a), np.where(same, fb, fa)
+        a, fa = x, f
+        upper[some] = np.where(fa >= 0, a, b)
+        t = _interpolated(a, b, c, fa, fb, fc)
+        wide = np.abs(b - a) > 1e-13 * np.maximum(np.abs(a), np.abs(b))
+        if not wide.all():
+            some, t = some[wide], t[wide]
+            a, b, fa, fb, p = (values[wide] for values in (a, b, fa, fb, p))
+    return upper
+
+
+def _interpolated(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, fa: np.ndarray, fb: np.ndarray, fc: np.ndarray
+) -> np.ndarray:
+    """Fraction of the way from a to b at which the parabola of x in f through three points crosses 0; else one half."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
+        t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+        monotone = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
+    return np.where(monotone & np.isfinite(t), t, 0.5)

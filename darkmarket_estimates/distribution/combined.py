@@ -88,10 +88,7 @@ class Mixture(BaseLaw):
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         each = np.array([law.quantile(p) for w, law in zip(self.weights, self.laws, strict=True) if w > 0])
-        low, high = each.min(axis=0), each.max(axis=0)
-        for _ in range(2 if p.size <= 4 else 0):  # few levels: many places at once cost no more than one
-            low, high = _narrowed(self._cdf, p, low, high)
-        return _between(self._cdf, p, low, high)
+        return _between(self._cdf, p, each.min(axis=0), each.max(axis=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,19 +148,6 @@ def _cdf_of(law: Law, x: np.ndarray) -> np.ndarray:
     return law._cdf(x.ravel()).reshape(x.shape) if isinstance(law, BaseLaw) else law.cdf(x)
 
 
-def _narrowed(
-    cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray, n: int = 33
-) -> tuple[np.ndarray, np.ndarray]:
-    """Brackets of quantiles between two of `n` places each."""
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        return low, high
-    places = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, n)
-    enough = cdf(places.ravel()).reshape(places.shape) >= p[:, None]
-    at = np.where(enough.any(axis=1), np.argmax(enough, axis=1), n - 1)
-    rows = np.arange(len(p))
-    return places[rows, np.maximum(at - 1, 0)], places[rows, np.maximum(at, 1)]
-
-
 def _between(
     cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
@@ -221,5 +205,9 @@ class Hull(BaseLaw):
         return np.where((a < 0.5) & (b < 0.5), np.maximum(a, b), np.where((a > 0.5) & (b > 0.5), np.minimum(a, b), 0.5))
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
-        a, b = self.law_a.quantile(p), self.law_b.quantile(p)
-        return np.where(p < 0.5, np.minimum(a, b), np.where(p > 0.5, np.maximum(a, b), (a + b) / 2))
+        return hull_ends(p, self.law_a.quantile(p), self.law_b.quantile(p))
+
+
+def hull_ends(p: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Quantiles of the hull from those of two laws."""
+    return np.where(p < 0.5, np.minimum(a, b), np.where(p > 0.5, np.maximum(a, b), (a + b) / 2))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,11 @@ def log_variance(dist: Any, *, name: str = "factor") -> float:
     >>> round(log_variance(scipy.stats.lognorm(0.3)), 12)
     0.09
     """
+    return _log_variance(dist, name) if isinstance(dist, Hashable) else _log_variance.__wrapped__(dist, name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _log_variance(dist: Any, name: str) -> float:
     moments(dist, name)
     positive(float(dist.support()[0]), name)
     z = np.linspace(-_REACH, _REACH, 400)

@@ -17,6 +17,7 @@ from scipy import fft, interpolate
 from darkmarket_estimates.distribution.compound_poisson import split
 from darkmarket_estimates.distribution.law import GridLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.distribution.segments import pick
 from darkmarket_estimates.distribution.unit_laws import unit_laws
 from darkmarket_estimates.distribution.vendors import Vendors
 
@@ -149,13 +150,6 @@ def _first_gap(large: np.ndarray, width: int = 16) -> np.ndarray:
     return np.where(gap.any(axis=1), np.argmax(gap, axis=1) + 1, 0)
 
 
-def pick(start: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of some totals, and where each total begins among them."""
-    size = np.diff(start)[totals]
-    ends = np.concatenate([[0], np.cumsum(size)])
-    return np.repeat(start[totals] - ends[:-1], size) + np.arange(ends[-1]), ends
-
-
 def _unit_spectra(
     rows: np.ndarray, multiplier: Multiplier, grids: Grids, total: np.ndarray, step: np.ndarray, n_cells: int, *, sharp: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +227,8 @@ def _classes_transform(
         n = max(_N_FREQUENCIES, math.ceil(2 * last * fastest / _TURN))
         # Dense at 0, where the far tail is made.
         t = grid if n >= len(out) else last * np.linspace(0.0, 1.0, n) ** 2
-        log = counts @ multiplier.log_transform(y, q, t)
+        # a sum, not a product of the algebra library: its threads cost more than the product
+        log = (counts[:, None] * multiplier.log_transform(y, q, t)).sum(axis=0)
         if t is grid or last >= nyquist or log.real[-1] < -18.0:
             break
         last = min(last * 1.5, nyquist)

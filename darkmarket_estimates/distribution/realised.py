@@ -8,7 +8,7 @@ characteristic functions multiply.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from scipy import special
 
 from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.distribution.factors import gauss
-from darkmarket_estimates.distribution.independent_sum import pick, total_laws
+from darkmarket_estimates.distribution.independent_sum import total_laws
 from darkmarket_estimates.distribution.law import Law, Mixture, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.multiplier import Multiplier
-from darkmarket_estimates.distribution.vendors import arrange
+from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.vendors import Vendors, arrange
 from darkmarket_estimates.errors import AssumptionError, DataError
 
 _ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
@@ -119,7 +120,7 @@ def _totals(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multipl
     if not len(some):
         return laws
     begin = start[:-1][some]
-    if multiplier.known:
+    if multiplier.known:  # every sale is reviewed
         found: Sequence[Law] = [PointLaw(float(total)) for total in np.add.reduceat(y, begin)]
     else:
         ends = np.append(begin, len(y))
@@ -193,15 +194,24 @@ def realised_totals_uncertain_share(
     order = np.argsort(m)
     m, w = m[order], w[order] / w.sum()
     centre = float(w @ m)
-    steadiness = _own_variation(y, q, start, Multiplier.of_size(min(centre, 1 - 1e-9), size_s, spread_law))
+    central = Multiplier.of_size(min(centre, 1 - 1e-9), size_s, spread_law)
+    steadiness = _own_variation(y, q, start, central)
     spread = math.sqrt(float(w @ (m - centre) ** 2)) / centre
     wanted = np.searchsorted(_RATIOS, spread / steadiness)
     out: list[Mixture] = [Mixture([PointLaw(0.0)], np.ones(1))] * (len(start) - 1)
     for kind in np.unique(wanted[steadiness < math.inf]):
         some = np.flatnonzero((wanted == kind) & (steadiness < math.inf))
         rows, begin = pick(start, some)
-        part = y[rows], q[rows], begin, m, w, size_s, spread_law
-        laws = _at_points(*part, n=_POINTS[kind]) if kind < len(_POINTS) else _between_anchors(*part)
+        # arranged once for all shares: which vendors dominate, and which are alike, hardly changes with the share
+        vendors = arrange(y[rows], q[rows], begin, central)
+
+        def laws_at(share: float, vendors: Vendors = vendors) -> Sequence[Law]:
+            multiplier = Multiplier.of_size(share, size_s, spread_law)
+            if multiplier.known:
+                return [PointLaw(float(total)) for total in vendors.sums[:, 0] * vendors.unit]
+            return total_laws(vendors, multiplier)
+
+        laws = _at_points(laws_at, m, w, n=_POINTS[kind]) if kind < len(_POINTS) else _between_anchors(laws_at, m, w)
         for at, law in zip(some, laws, strict=True):
             out[at] = law
     return out
@@ -215,18 +225,13 @@ def _own_variation(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: 
     return np.divide(np.sqrt(variance), total, out=np.full(len(total), np.inf), where=total > 0)
 
 
-def _at_points(
-    y: np.ndarray, q: np.ndarray, start: np.ndarray, m: np.ndarray, w: np.ndarray, size_s: float, spread_law: str, *, n: int
-) -> list[Mixture]:
+def _at_points(laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.ndarray, *, n: int) -> list[Mixture]:
     """Laws at the Gauss points of the mean share: where a law is wide beside them it changes little between them."""
     points, weights = gauss(m, w, n)
-    laws = [_totals(y, q, start, Multiplier.of_size(float(point), size_s, spread_law), signed=False) for point in points]
-    return [Mixture(each, weights) for each in zip(*laws, strict=True)]
+    return [Mixture(each, weights) for each in zip(*map(laws_at, points.tolist()), strict=True)]
 
 
-def _between_anchors(
-    y: np.ndarray, q: np.ndarray, start: np.ndarray, m: np.ndarray, w: np.ndarray, size_s: float, spread_law: str
-) -> list[Mixture]:
+def _between_anchors(laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.ndarray) -> list[Mixture]:
     """Laws at a few shares, those between them scaled to their own mean: the shape changes slowly with the share."""
     centre = float(w @ m)
     n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * centre**2)]
@@ -236,8 +241,7 @@ def _between_anchors(
         hat = w * np.interp(m, anchors, np.eye(len(anchors))[i])
         near = hat > 0
         masses[i] = hat.sum()
-        laws = _totals(y, q, start, Multiplier.of_size(float(anchor), size_s, spread_law), signed=False)
-        parts.append([ScaledMixture(law, anchor / m[near], hat[near] / masses[i]) for law in laws])
+        parts.append([ScaledMixture(law, anchor / m[near], hat[near] / masses[i]) for law in laws_at(float(anchor))])
     return [Mixture(laws, masses) for laws in zip(*parts, strict=True)]
 
 

@@ -42,6 +42,14 @@ def _positive_nodes(dist: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     return x, w
 
 
+def _moments(dist: Any) -> tuple[float, float]:
+    """Mean and standard deviation, kept: thousands of totals share a factor."""
+    return _kept_moments(dist) if isinstance(dist, Hashable) else moments(dist)
+
+
+_kept_moments = functools.lru_cache(maxsize=1024)(moments)
+
+
 def scaled(law: Law, factors: Sequence[tuple[Any, float, int]]) -> Law:
     """Law of T x product of ``(X_i / centre_i) ** power_i`` for independent positive factors X_i.
 
@@ -66,7 +74,7 @@ def scaled(law: Law, factors: Sequence[tuple[Any, float, int]]) -> Law:
     if not factors:
         return law
     own = math.sqrt(law.variance) / abs(law.mean) if law.mean else math.inf
-    spread = math.hypot(*(deviation / mean for mean, deviation in (moments(dist) for dist, _, _ in factors)))
+    spread = math.hypot(*(deviation / mean for mean, deviation in (_moments(dist) for dist, _, _ in factors)))
     wanted = _SPAN * spread / max(STEP * own, 1e-9)
     n = 2 ** math.ceil(math.log2(min(max(FEWEST, wanted), MOST)))  # few lengths, so that nodes are computed once
     parts = []

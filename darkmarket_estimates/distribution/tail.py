@@ -87,15 +87,34 @@ def _tail(marks: np.ndarray, k: int, rest: Law, unit: float) -> Law:
     # The law of the tail's total, tabulated once, in logarithms: all sizes share one incomplete gamma function.
     log_gamma, gamma_cdf = _gamma(k)
     log_z = np.linspace(log_gamma[0] + math.log(sizes[0]), log_gamma[-1] + math.log(sizes[-1]), _N_TABLE)
-    tail_cdf = np.interp(log_z[:, None] - np.log(sizes), log_gamma, gamma_cdf, left=0.0, right=1.0) @ weights
+    tail_cdf = _on_even_grid(log_gamma, gamma_cdf, log_z[:, None] - np.log(sizes)) @ weights
     tail_law = GridLaw.tabulated(np.concatenate([[0.0], np.exp(log_z)]), np.concatenate([[0.0], tail_cdf]))
     body = np.asarray(rest.quantile((np.arange(N_BODY) + 0.5) / N_BODY))
     body = np.maximum(body + (rest.mean - body.mean()), 0.0)
     # Sums of like quantiles spread more than the sum of the two: points enough at both ends.
     points = np.concatenate([np.quantile(body, p) + tail_law.quantile(p), [body.max() + tail_law.points[-1]]])
     points = np.concatenate([[body.min()], points[points > body.min()]])
-    cumulative = np.mean([tail_law._cdf(points - b) for b in body], axis=0)
+    cumulative = _even_in_logarithms(tail_law, log_z, points - body[:, None]).mean(axis=0)
     return _rescaled(GridLaw.tabulated(points, cumulative), unit)
+
+
+def _on_even_grid(points: np.ndarray, heights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Linear between evenly spaced points, 0 below and 1 above them: a cell is computed, not searched."""
+    last = len(points) - 1
+    place = (x - points[0]) * (last / (points[-1] - points[0]))
+    cell = np.clip(place, 0, last - 1).astype(np.int64)
+    inside = heights[cell] + (place - cell) * np.diff(heights)[cell]
+    return np.where(place < 0, 0.0, np.where(place > last, 1.0, inside))
+
+
+def _even_in_logarithms(law: GridLaw, log_z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Distribution function of a law on 0 and a grid that is even in logarithms, likewise."""
+    inside = (x > 0) & (x < law.points[-1])
+    step = (log_z[-1] - log_z[0]) / (len(log_z) - 1)
+    log = np.log(x, out=np.full(x.shape, log_z[0]), where=inside)
+    cell = np.clip((log - (log_z[0] - step)) / step, 0, len(log_z) - 1).astype(np.int64)
+    slope = np.diff(law.cumulative) / np.diff(law.points)
+    return np.where(inside, law.cumulative[cell] + slope[cell] * (x - law.points[cell]), x > 0)
 
 
 @functools.lru_cache(maxsize=256)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-#: DuckDB's part of the memory that a scan may use.
-_SHARE = 0.8
+#: Bytes that Python and its libraries hold before a scan, and then its answer: DuckDB gets the rest, within these shares.
+_PYTHON = 275e6
+_LEAST, _MOST = 0.5, 0.8
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,8 @@ class Limits:
     Attributes
     ----------
     memory : str or None
-        Such as "1GB", of the process: four fifths are DuckDB's, the rest is for Python and the answer. What does not
-        fit is spilled to the temp folder.
+        Such as "1GB", of the process: DuckDB gets what Python and the answer leave, half of it at least. What does
+        not fit is spilled to the temp folder.
     disk : str or None
         Limit of the temp folder.
     progress : callable or bool or None
@@ -214,8 +216,10 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             ours = duckdb.connect(":memory:", config=config)
             if limits.memory is not None:
-                known = ours.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
-                ours.execute(f"SET memory_limit = '{_SHARE * float(known.split()[0])} {known.split()[1]}'")
+                known, unit = ours.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+                limit = float(known) * _UNITS[unit]
+                share = min(max(limit - _PYTHON, _LEAST * limit), _MOST * limit)
+                ours.execute(f"SET memory_limit = '{share / 2**10} KiB'")
         except duckdb.Error as error:
             raise DataError("memory_limit= cannot be read", got=repr(limits.memory), expected='text such as "1GB"',
                             fix='memory_limit="1GB"') from error

@@ -93,31 +93,47 @@ class LazyTable(PlannedTable):
             if cells.num_rows == 0 and touched is None:
                 raise empty()
             status = query.statuses(cells)
-            raise_first(session, query, cells, status, self.place.ordered)
+            if (status < 0).any():
+                self._refuse(session, query, touched, cells)
             if query.refuses_repeats:
                 raise_repeated(session, query)
-            kept = cells.filter(status == 0) if (status != 0).any() else cells
+            kept = _without(cells, np.flatnonzero(status))
             markets = () if self.schema.market is None else checks.check_markets(
                 Source(cells).labels("market"), self.schema.market).labels
-            totals = self._totals(query, kept, markets, self._audit(query, cells, status))
-            rows = int(kept.column("n").to_numpy().sum())
-            prices, parts = [np.empty(0)], -(-n_touched // CHUNK)
-            for part in range(parts):
-                raw = session.fetch(query.raw(session.source, touched, parts, part))
-                if raw.num_rows == 0:
-                    continue
-                added, n, sold = self._in_memory(raw, by, bands)
-                totals, rows = totals + added, rows + n
-                prices.append(sold)
-            flags = self._flags(session, query, kept, touched, np.concatenate(prices))
-        return replace(totals, header=replace(totals.header, flags=flags)), rows
+            rest, more, prices = self._touched(session, query, touched, n_touched)
+            flags = self._flags(session, query, kept, touched, prices)
+        # only now, without the session: what DuckDB held makes room for the labels of the vendors
+        audit, rows = self._audit(query, cells, status), int(kept.column("n").to_numpy().sum())
+        del cells
+        totals = sum(rest, start=self._totals(query, kept, markets, audit))
+        return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
-    def _in_memory(self, raw: pa.Table, by: Sequence[str], bands: Sequence[float]) -> tuple[Totals, int, np.ndarray]:
-        source = Source(raw, text_numbers=self.place.text_numbers, ordered=False)
-        table = checks.open_table(source, self.schema)
-        for step in self.steps:
-            table = step.apply(table)
-        return table.totals(by, bands), len(table), table.sold_prices()
+    def _touched(
+        self, session: Session, query: Query, touched: str | None, n: int
+    ) -> tuple[list[Totals], int, np.ndarray]:
+        """Totals of the touched listings in parts, the rows that are kept of them, and the prices of rows with reviews."""
+        totals, rows, prices, parts = [], 0, [np.empty(0)], -(-n // CHUNK)
+        for part in range(parts):
+            raw = session.fetch(query.raw(session.source, str(touched), parts, part))
+            if raw.num_rows == 0:
+                continue
+            try:
+                table = checks.open_table(Source(raw, text_numbers=self.place.text_numbers, ordered=False), self.schema)
+                for step in self.steps:
+                    table = step.apply(table)
+            except DataError:
+                self._refuse(session, query, touched)  # the same in the words of the whole table
+                raise
+            totals.append(table.totals(query.by, query.bands))
+            rows += len(table)
+            prices.append(table.sold_prices())
+        return totals, rows, np.concatenate(prices)
+
+    def _refuse(self, session: Session, query: Query, touched: str | None, cells: pa.Table | None = None) -> None:
+        """Raise what is wrong with rows: all of them are asked where a first scan left some out."""
+        if cells is None or touched is not None:
+            cells = session.fetch(query.cells(session.source, None))
+        raise_first(session, query, cells, query.statuses(cells), self.place.ordered)
 
     def _totals(self, query: Query, cells: pa.Table, markets: tuple[str, ...], audit: Audit) -> Totals:
         """Cells of an answer as Totals."""
@@ -129,9 +145,9 @@ class LazyTable(PlannedTable):
             keys[BAND] = Key(cells.column("band").to_numpy().astype(np.int64), band_labels(query.bands))
         if schema.captures is not None:
             keys[CAPTURES] = Key.encode(cells.column("captures").to_numpy().astype(np.int64))
-        vendor = source.labels("who")
+        vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
         keys[VENDOR] = checks.within(source.labels("market"), vendor) if (
-            schema.market is not None and schema.vendor_scope == "market") else vendor
+            schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
         merged_keys, merged = kernels.merged(keys, {
             name: cells.column(column[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS})
         check_finite(merged, float(cells.column("top").to_numpy().max(initial=0)))
@@ -182,3 +198,11 @@ class LazyTable(PlannedTable):
         return (alarms.FLAG,) if alarms.suspected(n_sold, n_positive, n_high) else ()
 
 
+def _without(cells: pa.Table, some: np.ndarray) -> pa.Table:
+    """The other cells: views where those to leave out stand together, as they do where cells are sorted by vendor."""
+    if len(some) == 0:
+        return cells
+    first, last = int(some[0]), int(some[-1])
+    if last - first + 1 == len(some):
+        return cells.slice(last + 1) if first == 0 else pa.concat_tables([cells.slice(0, first), cells.slice(last + 1)])
+    return cells.filter(~np.isin(np.arange(cells.num_rows), some))

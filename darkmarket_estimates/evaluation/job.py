@@ -32,6 +32,10 @@ def listings_of(market: Market, scrapes: Scrapes | None = None) -> Listings:
     Of a market: its table, nothing missed. Of scrapes: the distinct reviews that were shown, at the prices shown with
     them, a row a listing and price; a review without a date counts at its first sighting.
     """
+    for name, given, wanted in (("market", market, Market), ("scrapes", scrapes, Scrapes | None)):
+        if not isinstance(given, wanted):
+            raise DataError(f"{name} is not what a simulation gives", expected="a Market, and its Scrapes or None",
+                            got=type(given).__name__)
     columns: dict[str, Any] = {"price": "price", "vendor": "vendor", "listing": "listing", "market": "market",
                                "reviews": "reviews", "currency": market.currency, "window": market.window}
     if scrapes is None:

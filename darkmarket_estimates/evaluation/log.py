@@ -26,6 +26,13 @@ def described(x: Any) -> Any:
     return x if x is None or isinstance(x, int | float | str) else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(x))
 
 
+def as_path(path: Any) -> Path:
+    """Return the path of a file."""
+    if not isinstance(path, str | Path) or not str(path):
+        raise DataError("this is no path of a file", expected="text or a pathlib.Path", got=repr(path))
+    return Path(path)
+
+
 def read(path: Path) -> tuple[dict[str, Any], list[list[dict[str, Any]]], int]:
     """Return the first line, the finished runs, and the bytes that hold whole lines."""
     try:
@@ -48,7 +55,11 @@ def read(path: Path) -> tuple[dict[str, Any], list[list[dict[str, Any]]], int]:
 
 def write(path: Path, first: Mapping[str, Any], runs: Iterable[list[dict[str, Any]]]) -> None:
     """Write a whole file."""
-    path.write_text("".join([_line({"format": FORMAT, **first}), *map(_line, runs)]), encoding="utf-8")
+    try:
+        path.write_text("".join([_line({"format": FORMAT, **first}), *map(_line, runs)]), encoding="utf-8")
+    except OSError as error:
+        raise DataError("the file of runs cannot be written", where=str(path), got=str(error),
+                        fix="name a file in a folder that is there") from error
 
 
 def resume(path: Path, header: Mapping[str, Any]) -> dict[int, list[dict[str, Any]]]:

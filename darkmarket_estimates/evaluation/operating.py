@@ -110,13 +110,14 @@ def benchmark(
     """
     root = _root(rng)
     job = Job(
-        variants=read_variants(variants), market=_market(market), scraper=scraper, prepare=prepare, truth=_truth(truth),
+        variants=read_variants(variants), market=_market(market), scraper=_scraper(scraper), prepare=_prepare(prepare),
+        truth=_truth(truth),
         confidence_level=check.confidence_level(confidence_level), scenario=str(scenario), entropy=root.entropy,
         spawn_key=tuple(root.spawn_key),
     )
     n, processes = check.integer(n_simulations, "n_simulations", low=1), check.integer(processes, "processes", low=1)
     header = _header(job)
-    path = None if path is None else Path(path)
+    path = None if path is None else log.as_path(path)
     done = {} if path is None else log.resume(path, header)
     missing = [i for i in range(n) if i not in done]
     start, finished = time.monotonic(), 0
@@ -151,6 +152,20 @@ def _market(market: Any) -> Any:
     fix = "market.spec" if isinstance(market, Market) else None
     raise AssumptionError("the market cannot be simulated anew", expected="a MarketSpec, or a callable of a Generator",
                           got=type(market).__name__, fix=fix)
+
+
+def _scraper(scraper: Any) -> Scraper | None:
+    if isinstance(scraper, Scraper | None):
+        return scraper
+    raise AssumptionError("the scraper cannot be used", expected="simulate.Scraper(...), or None: nothing is missed",
+                          got=type(scraper).__name__)
+
+
+def _prepare(prepare: Any) -> Callable[..., Any]:
+    if callable(prepare):
+        return prepare
+    raise AssumptionError("prepare= cannot be called", expected="a callable of the market and its scrapes",
+                          got=type(prepare).__name__)
 
 
 def _truth(truth: Any) -> Any:

@@ -75,6 +75,9 @@ class Report:
         DataError
             None given, or two have the same scenario name.
         """
+        for report in reports:
+            if not isinstance(report, Report):
+                raise DataError("only reports can be joined", expected="Report", got=type(report).__name__)
         names = [header["scenario"] for report in reports for header in report.headers]
         if not names or len(set(names)) < len(names):
             raise DataError("reports cannot be joined", expected="distinct scenario names, at least one",
@@ -87,7 +90,7 @@ class Report:
         """Write the runs as lines of JSON; `benchmark(..., path=...)` goes on from a file of one scenario."""
         runs = [list(rows.to_dict("records")) for _, rows in self.runs.groupby(["scenario", "run"], sort=False)]
         first = {"headers": [dict(h) for h in self.headers], "alarms": [list(a) for a in self.alarms]}
-        log.write(Path(path), first, runs)
+        log.write(log.as_path(path), first, runs)
 
     @classmethod
     def load(cls, path: str | Path) -> Report:
@@ -98,7 +101,7 @@ class Report:
         DataError
             This is no such file.
         """
-        first, runs, _ = log.read(Path(path))
+        first, runs, _ = log.read(log.as_path(path))
         rows = [row for finished in sorted(runs, key=lambda finished: finished[0]["run"]) for row in finished]
         names = [header["scenario"] for header in first["headers"]]
         rows.sort(key=lambda row: names.index(row["scenario"]))

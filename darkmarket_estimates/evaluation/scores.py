@@ -45,8 +45,8 @@ def interval_score(truth: Any, low: Any, high: Any, confidence_level: float = 0.
     >>> interval_score([5.0, 12.0], 0.0, 10.0, confidence_level=0.8)
     array([10., 30.])
     """
-    y = np.asarray(truth, dtype=np.float64)
-    lower, upper = _ends(low, high)
+    y, (lower, upper) = _truths(truth), _ends(low, high)
+    _fit(truth=y, low=lower, high=upper)
     fine = 2 / (1 - check.confidence_level(confidence_level))
     return _plain((upper - lower) + fine * (np.maximum(lower - y, 0) + np.maximum(y - upper, 0)))
 
@@ -68,7 +68,8 @@ def quantile_score(truth: Any, quantile: Any, p: Any) -> Any:
     >>> quantile_score(10.0, 6.0, 0.75)
     3.0
     """
-    y, q, level = (np.asarray(x, dtype=np.float64) for x in (truth, quantile, p))
+    y, q, level = _truths(truth), check.not_nan(quantile, "quantile"), check.probabilities(p)
+    _fit(truth=y, quantile=q, p=level)
     return _plain(((y < q) - level) * (q - y))
 
 
@@ -98,12 +99,13 @@ def weighted_interval_score(truth: Any, median: Any, low: Any, high: Any, confid
     >>> weighted_interval_score(12.0, 6.0, [0.0, 4.0], [10.0, 8.0], [0.8, 0.5])
     4.4
     """
-    y, m = np.asarray(truth, dtype=np.float64), np.asarray(median, dtype=np.float64)
+    y, m = _truths(truth), check.not_nan(median, "median")
     lower, upper = _ends(low, high)
     levels = check.float_array(confidence_levels, "confidence_levels")
     if lower.shape != upper.shape or lower.shape[-1:] != levels.shape or levels.size == 0:
         raise DataError("the intervals do not fit their levels", expected=f"(..., {levels.size}) ends, at least one",
                         got=f"{lower.shape} and {upper.shape}")
+    _fit(truth=y, median=m, intervals=lower[..., 0])
     alpha = np.array([1 - check.confidence_level(float(level)) for level in levels])
     at = y[..., np.newaxis]
     missed = np.maximum(lower - at, 0) + np.maximum(at - upper, 0)
@@ -140,6 +142,9 @@ def crps(truth: float, law: Law) -> float:
     1.204883
     """
     y = check.number(truth, "truth")
+    if isinstance(law, type) or not (hasattr(law, "cdf") and hasattr(law, "quantile")):
+        raise DataError("this is no law", expected="an object with cdf() and quantile(), such as est.law",
+                        got=type(law).__name__)
     below = float(law.cdf(y))
     total = 0.0
     for start, end in ((0.0, below), (below, 1.0)):
@@ -183,10 +188,13 @@ def coverage(truth: Any, low: Any, high: Any) -> Coverage:
     >>> coverage([1.0, 5.0, 9.0, 9.0], [0.0, 6.0, 2.0, 2.0], [4.0, 8.0, 7.0, 9.0])
     Coverage(n=4, share=0.5, standard_error=0.25, truth_below=0.25, truth_above=0.25)
     """
-    y, lower, upper = (np.asarray(x, dtype=np.float64) for x in (truth, low, high))
+    y, lower, upper = _truths(truth), check.not_nan(low, "low"), check.not_nan(high, "high")
+    for name, x in (("truth", y), ("low", lower), ("high", upper)):
+        if x.ndim != 1:
+            raise DataError(f"{name} has the wrong shape", expected="one dimension", got=f"shape {x.shape}")
     n = check.same_length(truth=y, low=lower, high=upper)
-    if n == 0 or any(np.isnan(x).any() for x in (y, lower, upper)):
-        raise DataError("there is nothing to judge", expected="at least one interval, and no NaN", got=f"{n} intervals")
+    if n == 0:
+        raise DataError("there is nothing to judge", expected="at least one interval", got="0 intervals")
     below, above = float((y < lower).mean()), float((y > upper).mean())
     share = 1 - below - above
     smoothed = (share * n + 0.5) / (n + 1)
@@ -196,15 +204,28 @@ def coverage(truth: Any, low: Any, high: Any) -> Coverage:
 
 def _ends(low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
     """Ends of intervals, not swapped."""
-    lower, upper = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    try:
-        swapped = int(np.count_nonzero(lower > upper))
-    except ValueError as error:
-        raise DataError("the ends of the intervals do not fit together", expected="shapes that broadcast",
-                        got=f"{lower.shape} and {upper.shape}") from error
-    if swapped:
+    lower, upper = check.not_nan(low, "low"), check.not_nan(high, "high")
+    _fit(low=lower, high=upper)
+    if swapped := int(np.count_nonzero(lower > upper)):
         raise DataError("the ends of an interval are swapped", expected="low <= high", got=f"{swapped} swapped")
     return lower, upper
+
+
+def _truths(x: Any) -> np.ndarray:
+    """What came true: finite numbers."""
+    y = check.not_nan(x, "truth")
+    if np.isinf(y).any():
+        raise DataError("what came true is not finite", expected="finite numbers", got="an infinite truth")
+    return y
+
+
+def _fit(**arrays: np.ndarray) -> None:
+    """Refuse shapes that do not broadcast."""
+    try:
+        np.broadcast_shapes(*(a.shape for a in arrays.values()))
+    except ValueError as error:
+        raise DataError("the arrays do not fit together", expected="shapes that broadcast",
+                        got=", ".join(f"{name} {a.shape}" for name, a in arrays.items())) from error
 
 
 def _plain(x: Any) -> Any:

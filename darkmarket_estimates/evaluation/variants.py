@@ -95,7 +95,7 @@ def read_variants(variants: Any) -> dict[str, Variant]:
     """Return the variants by name, checked as far as that is possible without data."""
     if not isinstance(variants, Mapping) or not variants:
         raise DataError("variants are not named", expected='a mapping: {"floor": {}, "half": {"review_rate": 0.5}}',
-                        got=type(variants).__name__ if variants else "none")
+                        got="none" if isinstance(variants, Mapping) else type(variants).__name__)
     for name, variant in variants.items():
         if not isinstance(name, str) or not (isinstance(variant, Mapping) or callable(variant)):
             raise DataError("a variant cannot be read", where=repr(name), got=type(variant).__name__,

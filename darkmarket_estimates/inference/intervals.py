@@ -10,7 +10,9 @@ import numpy as np
 from scipy import optimize, special
 
 from darkmarket_estimates.distribution.base import known
-from darkmarket_estimates.inference.laws import laws
+from darkmarket_estimates.distribution.quantiles import quantiles
+from darkmarket_estimates.inference.laws import Kept, laws
+from darkmarket_estimates.inference.progress import Tell, quiet
 from darkmarket_estimates.totals import VENDOR
 
 if TYPE_CHECKING:
@@ -21,8 +23,13 @@ Interval = tuple[float, float] | None
 ROWS = 256
 
 
-def intervals(model: Model, rows: Sequence[np.ndarray], level: float) -> list[Interval]:
-    """Interval of each row, or None where there is nothing uncertain (or nothing stated) to base it on."""
+def intervals(
+    model: Model, rows: Sequence[np.ndarray], level: float, *, kept: Kept | None = None, tell: Tell = quiet
+) -> list[Interval]:
+    """Interval of each row, or None where there is nothing uncertain (or nothing stated) to base it on.
+
+    `kept` as in `laws`; `tell` is told the fraction done.
+    """
     out: list[Interval] = [None] * len(rows)
     if model.interval == "none" or not model.has_share:
         return out
@@ -36,13 +43,16 @@ def intervals(model: Model, rows: Sequence[np.ndarray], level: float) -> list[In
             plain.append(i)
         else:
             out[i] = _over_range(model, cells, bounds, level)
+            tell((i + 1) / len(rows))
     ends = np.array([(1 - level) / 2, (1 + level) / 2])
+    ranged = len(rows) - len(plain)
     for start in range(0, len(plain), ROWS):
         some = plain[start : start + ROWS]
-        for i, law in zip(some, laws(model, [rows[i] for i in some], "central"), strict=True):
-            if not known(law):
-                low, high = law.quantile(ends)
-                out[i] = max(0.0, float(low)), float(high)
+        found = zip(some, laws(model, [rows[i] for i in some], "central", kept), strict=True)
+        wide = [(i, law) for i, law in found if not known(law)]
+        for (i, _), (low, high) in zip(wide, quantiles([law for _, law in wide], ends), strict=True):
+            out[i] = max(0.0, float(low)), float(high)
+        tell((ranged + start + len(some)) / len(rows))
     return out
 
 

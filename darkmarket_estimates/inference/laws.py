@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,8 +67,15 @@ class Rows:
                 np.searchsorted(pairs, np.arange(len(self) + 1) * np.int64(n)))
 
 
-def laws(model: Model, rows: Sequence[np.ndarray], scenario: str) -> list[Law]:
-    """Law of the total of each row in a scenario, every uncertain factor mixed in."""
+#: Laws of parts of a row that models which differ in one source have in common, by all that they depend on.
+Kept = dict[tuple[Hashable, ...], Law]
+
+
+def laws(model: Model, rows: Sequence[np.ndarray], scenario: str, kept: Kept | None = None) -> list[Law]:
+    """Law of the total of each row in a scenario, every uncertain factor mixed in.
+
+    `kept` is filled with laws of parts, which another call for the same totals need not compute again.
+    """
     at = model.configuration(scenario)
     every = Rows.of(rows)
     worth = model.y[every.cells] * model.multiplier(every.cells, at)
@@ -83,7 +90,8 @@ def laws(model: Model, rows: Sequence[np.ndarray], scenario: str) -> list[Law]:
     partial = np.array([every.sums(worth * ~inside[i]) > 0 for i in uncertain], dtype=bool).reshape(acts.shape) & acts
     out: list[Law] = [PointLaw(0.0)] * len(every)
     for i in np.flatnonzero(partial.any(axis=0)).tolist():
-        out[i] = _over_parts(model, rows[i], at, {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a})
+        acting = {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a}
+        out[i] = _over_parts(model, rows[i], at, acting, {} if kept is None else kept)
     whole = np.flatnonzero(~partial.any(axis=0) & (totals > 0))
     kinds, kind = np.unique(acts[:, whole], axis=1, return_inverse=True)
     for k in range(kinds.shape[1]):
@@ -180,13 +188,20 @@ def _delta(model: Model, cells: np.ndarray, scenario: str, total: float) -> Law:
     return NormalLaw(total, math.sqrt(model.variance(cells, at) + spread))
 
 
-def _over_parts(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
+def _over_parts(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor], kept: Kept) -> Law:
     """Factors that concern parts of the row: each part by itself where nothing links them, else points over them."""
     parts = _unlinked(model, cells, at, acting)
     if parts is None:
         return _over_points(model, cells, at, acting)
     common = {i: f for i, f in acting.items() if not any(i in own for _, own in parts)}
-    law = independent_sum([_over_share(model, Rows.of([part]), at, own)[0] for part, own in parts])
+    found = []
+    for part, own in parts:
+        inside = ((i, at[i], f.spec if i in own else None) for i, f in enumerate(model.factors) if f.share_of(part).any())
+        key: tuple[Hashable, ...] = (part.tobytes(), model.frozen, *((i, value, id(spec)) for i, value, spec in inside))
+        if key not in kept:
+            kept[key] = _over_share(model, Rows.of([part]), at, own)[0]
+        found.append(kept[key])
+    law = independent_sum(found)
     return scaled(law, [(f.spec, at[i], f.power) for i, f in common.items()])
 
 

@@ -17,6 +17,7 @@ from darkmarket_estimates.factors import GENUINE_SHARE, REVIEW_SHARE, Factor
 from darkmarket_estimates.inference.intervals import intervals
 from darkmarket_estimates.inference.laws import laws
 from darkmarket_estimates.inference.names import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED
+from darkmarket_estimates.inference.progress import Tell, quiet
 from darkmarket_estimates.totals import VENDOR, Key, Totals
 
 #: Resamples held in memory at once.
@@ -232,8 +233,10 @@ class Model:
         """Interval at a level, or None where there is nothing uncertain (or nothing stated) to base it on."""
         return intervals(self, [cells], level)[0]
 
-    def intervals_of(self, rows: Sequence[np.ndarray], level: float) -> list[tuple[float, float] | None]:
-        """Intervals of many rows in one pass: those of `interval_of`."""
+    def intervals_of(
+        self, rows: Sequence[np.ndarray], level: float, tell: Tell = quiet
+    ) -> list[tuple[float, float] | None]:
+        """Intervals of many rows in one pass: those of `interval_of`; `tell` is told the fraction done."""
         if type(self).interval_of is not Model.interval_of:  # a model with laws of its own
             return [self.interval_of(cells, level) for cells in rows]
-        return intervals(self, rows, level)
+        return intervals(self, rows, level, tell=tell)

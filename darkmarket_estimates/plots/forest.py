@@ -23,7 +23,7 @@ def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) 
     The largest `max_groups` groups are shown on a log axis where they differ by more than a factor of 50; the number of
     those left out stands in the title.
     """
-    integer(max_groups, "max_groups", low=1)
+    max_groups = integer(max_groups, "max_groups", low=1)
     groups = sorted(est.rows[:-1], key=lambda row: -_size(row))
     shown, hidden = groups[:max_groups], max(0, len(groups) - max_groups)
     rows = [est.rows[-1], *reversed(shown)]
@@ -40,10 +40,16 @@ def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) 
         if row.interval is not None:
             ax.plot([v * k for v in row.interval], [y, y], color=style.INTERVAL, linewidth=3, solid_capstyle="butt",
                     label=f"{100 * est.confidence_level:.4g}% interval", zorder=3)
-        if est.model.has_share and not math.isnan(row.value):
-            ax.plot(row.value * k, y, "o", color=style.VALUE, markersize=6, label="value", zorder=4)
+        if (est.model.has_share or row.limit is not None) and not math.isnan(row.value):
+            ax.plot(row.value * k, y, "o", color=style.VALUE, markersize=6, zorder=4,
+                    label="value" if row.limit is None else "lower bound")
+        if row.limit is not None:
+            ax.plot(row.limit * k, y, ">", color=style.INTERVAL, markersize=6, zorder=4,
+                    label=f"one-sided {100 * est.confidence_level:.4g}% limit")
+        if logarithmic and _size(row) == 0:
+            ax.text(0.005, y, "0", transform=ax.get_yaxis_transform(), va="center", color=style.FLOOR, fontsize=9)
         ax.plot(row.floor * k, y, "|", color=style.FLOOR, markersize=13, markeredgewidth=2,
-                label="floor (reviewed)" if est.model.totals.header.counted == "reviews" else "counted", zorder=4)
+                label=style.floor_label(est), zorder=4)
     labels = ["total", *(" / ".join(map(style.text, row.labels)) for row in reversed(shown))]
     ax.set_yticks(np.arange(len(rows)), labels)
     ax.set_ylim(-0.7, len(rows) - 0.3)
@@ -57,12 +63,10 @@ def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) 
 
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: style.tick(x)))
         ax.xaxis.set_minor_formatter(NullFormatter())
-    unit = "" if est.unit == "window" else f" a {est.unit}"
-    ax.set_xlabel(f"{est.currency}{unit}" + (" (log scale)" if logarithmic else ""))
+    ax.set_xlabel(style.unit(est) + (" (log scale)" if logarithmic else ""))
     left_out = f", {hidden} smaller groups not shown" if hidden else ""
     estimand = "reviewed" if est.kind == "floor" else est.model.estimand
-    noun = "orders" if est.model.measure == "orders" else "turnover"
-    ax.set_title(f"{estimand.capitalize()} {noun}: {est.kind}{left_out}", loc="left", fontsize=11)
+    ax.set_title(f"{estimand.capitalize()} {style.noun(est)}: {est.kind}{left_out}", loc="left", fontsize=11)
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
     style.legend_below(ax)

@@ -19,7 +19,7 @@ def draw_shares(
     est: Estimate, *, of: str, ax: Axes | None = None, max_groups: int = 20, between_group_cv: float | None = None
 ) -> Axes:
     """Draw the share of every group with its interval, the largest on top."""
-    integer(max_groups, "max_groups", low=1)
+    max_groups = integer(max_groups, "max_groups", low=1)
     frame = est.shares(of, between_group_cv=between_group_cv)
     hidden = max(0, len(frame) - max_groups)
     frame = frame.iloc[:max_groups][::-1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from darkmarket_estimates.distribution.law import Hull, Mixture, ScaledMixture
 from darkmarket_estimates.plots import style
 
 if TYPE_CHECKING:
@@ -20,40 +22,58 @@ _TAIL, _POINTS = 0.002, 121
 def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
     """Draw the law of the total as a density, with interval, median, value and floor.
 
-    Around bounds both end laws are drawn: the truth may lie under either, or between.
+    Around bounds both end laws are drawn: the truth may lie under either, or between. Where the interval is the wider
+    of two at each end ("bca-tail" of few vendors), both laws are drawn.
     """
+    bounds = est.bounds
+    law = est.law if bounds is None else None
     ax = style.axes(ax)
-    model, cells, k = est.model, est.rows[-1].cells, est.scale
-    if est.bounds is None:
-        laws = {"distribution": est.law}
-        scale = 1.0
-    else:
-        laws = {f"at the {end} end of the ranges": model.law(cells, end) for end in ("low", "high")}
-        scale = k
-        ax.axvspan(*est.bounds, color=style.BOUNDS, alpha=0.35, label="bounds (scenario)", zorder=1)
-    for (name, law), colour in zip(laws.items(), (style.VALUE, style.INTERVAL), strict=False):
-        if law.variance == 0:
-            ax.axvline(law.mean * scale, color=colour, linewidth=2, label=f"{name}: no spread")
-            continue
-        x, density = _density(law)
-        ax.fill_between(x * scale, density / scale, color=colour, alpha=0.2, zorder=2)
-        ax.plot(x * scale, density / scale, color=colour, linewidth=1.8, label=name, zorder=3)
+    if law is not None:
+        laws, scale = {"distribution": law}, 1.0
+    if bounds is not None:
+        laws = {f"at the {end} end of the ranges": est.model.law(est.rows[-1].cells, end) for end in ("low", "high")}
+        scale = est.scale
+        ax.axvspan(*bounds, color=style.BOUNDS, alpha=0.35, label="bounds (scenario)", zorder=1)
+    for (name, whole), colour in zip(laws.items(), (style.VALUE, style.INTERVAL), strict=False):
+        for (side, part), line in zip(_sides(whole).items(), ("-", "--"), strict=False):
+            label = side if law is not None and side else f"{name}{side and ': ' + side}"
+            if part.variance == 0:
+                ax.axvline(part.mean * scale, color=colour, linewidth=2, label=f"{label}: no spread")
+                continue
+            x, density = _density(part)
+            ax.fill_between(x * scale, density / scale, color=colour, alpha=0.2, zorder=2)
+            ax.plot(x * scale, density / scale, line, color=colour, linewidth=1.8, label=label, zorder=3)
     if est.interval is not None:
         height = ax.get_ylim()[1] * 0.03
         ax.plot(est.interval, [height, height], color=style.INK, linewidth=4, solid_capstyle="butt", zorder=5,
                 label=f"{100 * est.confidence_level:.4g}% interval")
-    if est.bounds is None:
+    if law is not None:
         ax.axvline(est.value, color=style.VALUE, linewidth=1.5, label="value", zorder=4)
-        ax.axvline(est.median, color=style.INK, linewidth=1, linestyle=":", label="median", zorder=4)
-    ax.axvline(est.floor, color=style.FLOOR, linewidth=1.5, linestyle="--", label="floor (reviewed)", zorder=4)
+        if len(_sides(law)) == 1:  # between two laws the median is no property of either
+            ax.axvline(float(law.quantile(0.5)), color=style.INK, linewidth=1, linestyle=":", label="median", zorder=4)
+    if est.floor != est.value:
+        ax.axvline(est.floor, color=style.FLOOR, linewidth=1.5, linestyle="--", label=style.floor_label(est), zorder=4)
     ax.set_ylim(bottom=0)
     ax.set_yticks([])
-    ax.set_xlabel(est.currency + ("" if est.unit == "window" else f" a {est.unit}"))
-    ax.set_title(f"Distribution of {est.model.estimand} turnover ({est.kind})", loc="left", fontsize=11)
+    ax.set_xlabel(style.unit(est))
+    ax.set_title(f"Distribution of {est.model.estimand} {style.noun(est)} ({est.kind})", loc="left", fontsize=11)
     style.money_axis(ax.xaxis)
     style.tidy(ax)
     style.legend_below(ax)
     return ax
+
+
+def _sides(law: Law) -> dict[str, Law]:
+    """The law; of a hull both laws by name, since the hull's own distribution function is flat between the medians."""
+    if isinstance(law, Hull):
+        return {"BCa": law.law_a, "tail rule": law.law_b}
+    if isinstance(law, ScaledMixture):
+        return {side: replace(law, law=part) for side, part in _sides(law.law).items()}
+    if isinstance(law, Mixture):
+        each = [_sides(part) for part in law.laws]
+        names = max(each, key=len)  # a law that is no hull stands on both sides
+        return {side: replace(law, laws=[e.get(side, part) for e, part in zip(each, law.laws, strict=True)]) for side in names}
+    return {"": law}
 
 
 def _density(law: Law) -> tuple[np.ndarray, np.ndarray]:

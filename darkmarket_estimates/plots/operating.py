@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from darkmarket_estimates._checks import text
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.plots import style
 
@@ -81,6 +82,7 @@ def _rows(report: Report, variant: str | None, scenario: str | None) -> pd.DataF
     rows: Any = report.runs
     for column, wanted in (("scenario", scenario), ("variant", variant)):
         known = [str(x) for x in rows[column].unique()]
+        text(wanted, column, optional=True)
         if (wanted is None and len(known) > 1) or (wanted is not None and wanted not in known):
             raise DataError(f"a zip plot shows one {column}", expected="one of " + ", ".join(map(repr, known)),
                             got=repr(wanted), fix=f'report.plot("zip", {column}={known[0]!r})')

@@ -28,21 +28,23 @@ def draw_budget(est: Estimate, *, ax: Axes | None = None) -> Axes:
     share = 100 * variances.share.to_numpy(dtype=float)
     ax.barh(y, share, height=0.55, color=style.INTERVAL, zorder=2)
     for at, value, low, high in zip(y, share, variances.low, variances.high, strict=True):
-        ax.text(value + 1, at, f"{value:.0f}%; without it {span(low, high)}", va="center", fontsize=9, zorder=3)
+        without = span(low, high) if low < high else amount(low)
+        ax.text(value + 1, at, f"{value:.0f}%; without it {without}", va="center", fontsize=9, zorder=3)
     ax.set_yticks(y, [style.text(source, 40) for source in variances.source])
     ax.set_ylim(-0.6, max(len(variances), 1) - 0.4)
     ax.set_xlim(0, 150)
     ax.set_xticks(range(0, 101, 25))
-    unit = "" if est.unit == "window" else f" a {est.unit}"
-    ax.set_xlabel(f"% of the variance of ln(total); intervals in {est.currency}{unit}")
+    ax.set_xlabel(f"% of the variance of ln(total); intervals in {style.unit(est)}")
     interval = "" if est.interval is None else f": {100 * est.confidence_level:.4g}% interval {span(*est.interval)}"
     ax.set_title(f"Uncertainty budget{interval}", loc="left", fontsize=11)
     notes = []
     for row in others.itertuples():
         if row.kind == "scenario":
             notes.append(f"scenario: {style.text(row.source, 60)}, total {span(row.low, row.high)}")
+        elif row.kind == "undetected":
+            notes.append(f"{style.text(row.source, 60)}: {amount(row.money)}, {row.note}")
         else:
-            notes.append(f"rule: {style.text(row.source, 80)}, removed {amount(row.money)}")
+            notes.append(f"rule: {style.text(row.source, 80)}, {amount(row.money)} {row.note}")
     if notes:
         ax.annotate("\n".join(notes), (0, 0), (0, -38), xycoords="axes fraction", textcoords="offset points", va="top",
                     fontsize=9, color=style.INK)
@@ -65,7 +67,7 @@ def draw_influence(est: Estimate, *, ax: Axes | None = None, n: int = 10) -> Axe
               label="interval without the vendor")
     ax.plot(frame.value_without, y, "o", color=style.VALUE, markersize=5, zorder=4, label="value without the vendor")
     ax.set_yticks(y, [f"{style.text(v)} ({s:.1%})" for v, s in zip(frame.vendor, frame.share, strict=True)])
-    ax.set_xlabel(est.currency + ("" if est.unit == "window" else f" a {est.unit}"))
+    ax.set_xlabel(style.unit(est))
     ax.set_title("Influence: each of the largest vendors left out", loc="left", fontsize=11)
     style.money_axis(ax.xaxis)
     ax.grid(axis="x", **style.GRID)

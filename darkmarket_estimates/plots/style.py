@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from darkmarket_estimates._render import amount, shown
+from darkmarket_estimates.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from darkmarket_estimates.estimate import Estimate
 
 INK, VALUE, INTERVAL, BOUNDS, FLOOR = "#222222", "#0b4f8a", "#5b9bd5", "#f2b04b", "#8a8a8a"
 GRID: dict[str, Any] = {"color": "#e3e3e3", "linewidth": 0.8, "zorder": 0}
@@ -16,6 +20,10 @@ GRID: dict[str, Any] = {"color": "#e3e3e3", "linewidth": 0.8, "zorder": 0}
 def axes(ax: Axes | None, width: float = 8.0, height: float = 4.5) -> Axes:
     """The given Axes, or those of a new figure."""
     if ax is not None:
+        from matplotlib.axes import Axes
+
+        if not isinstance(ax, Axes):
+            raise DataError("ax= takes matplotlib Axes", got=type(ax).__name__, fix="figure, ax = plt.subplots()")
         return ax
     import matplotlib.pyplot as plt
 
@@ -30,14 +38,48 @@ def tidy(ax: Axes) -> None:
 
 
 def legend_below(ax: Axes, columns: int = 4) -> None:
-    """One legend under the axis label, each entry once, at the same distance whatever the height of the Axes."""
+    """One legend under the axis label, each entry once, in as many columns (up to `columns`) as the figure has room for.
+
+    It stands at the same distance whatever the height of the Axes.
+    """
     from matplotlib.transforms import ScaledTranslation
 
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
+    room, entries = _room(ax), list(once)
+    while columns > 1 and _legend_width(entries, columns) > room:
+        columns -= 1
     below = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
-    ax.legend(once.values(), once.keys(), loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
+    ax.legend(once.values(), entries, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below,
               ncols=columns, frameon=False, fontsize=9)
+
+
+def _room(ax: Axes) -> float:
+    """Inches that the Axes and its labels may fill: its part of the figure's columns."""
+    width = float(ax.figure.get_figure(root=True).get_size_inches()[0])
+    place = ax.get_subplotspec()
+    return width if place is None else width * len(place.colspan) / place.get_gridspec().ncols
+
+
+def _legend_width(labels: Sequence[str], columns: int) -> float:
+    """Inches of a legend of 9 points filled column by column: 0.08 a letter, 0.6 for a handle and the gaps beside it."""
+    rows = -(-len(labels) // columns)
+    return sum(0.6 + 0.08 * max(map(len, labels[i : i + rows])) for i in range(0, len(labels), rows))
+
+
+def floor_label(est: Estimate) -> str:
+    """What the floor is: sales that the market prints are no floor of anything but themselves."""
+    return "floor (reviewed)" if est.model.totals.header.counted == "reviews" else "counted"
+
+
+def noun(est: Estimate) -> str:
+    """What is measured."""
+    return "orders" if est.model.measure == "orders" else "turnover"
+
+
+def unit(est: Estimate) -> str:
+    """Currency and time of the figures."""
+    return est.currency + ("" if est.unit == "window" else f" a {est.unit}")
 
 
 def money_axis(axis: Any) -> None:

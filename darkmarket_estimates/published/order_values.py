@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,6 +101,7 @@ def compare_order_values(
     """
     import pandas as pd
 
+    number(orders_above_limit, "orders_above_limit", low=0, high=1)
     rows = []
     for family in FAMILIES:
         law = fit_order_values(mean=mean, threshold=threshold, money_above=money_above, family=family)
@@ -114,6 +116,10 @@ def plot_order_values(laws: list[SizeLaw], *, threshold: float, maximum: float, 
     """Draw the share of orders above each value, the threshold, and the largest order that was seen (log axes)."""
     from darkmarket_estimates.plots import style
 
+    threshold = number(threshold, "threshold", low=0, high=1e100, open_low=True)
+    maximum = number(maximum, "maximum", low=threshold / 20, high=1e100)
+    if not isinstance(laws, Sequence) or not laws or not all(isinstance(law, SizeLaw) for law in laws):
+        raise AssumptionError("there is no law to draw", expected="a list of SizeLaw", got=type(laws).__name__)
     ax = style.axes(ax, 7.0, 4.4)
     x = np.geomspace(threshold / 20, 2 * maximum, 300)
     for law, dash in zip(laws, ("-", "--", ":", "-.")):

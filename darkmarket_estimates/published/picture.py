@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def draw(rows: Sequence[Row], title: str, ax: Axes | None) -> Axes:
     hidden = len(rows) - len(drawn)
     ax.set_xlabel("multiple of the printed figure (log scale)"
                   + (f"; {hidden} rows without both figures are not shown" if hidden else ""))
-    ax.set_title(style.text(title, 110), loc="left", fontsize=10)
+    ax.set_title(textwrap.fill(style.text(title, 130), 60), loc="left", fontsize=10)
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
     style.legend_below(ax)

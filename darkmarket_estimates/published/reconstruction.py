@@ -98,7 +98,7 @@ def reconstruct(study: Study | str = "kruithof2016") -> Reconstruction:
     >>> int(month.frame["reviews"].sum()), month.conflicts
     (95000, ())
     """
-    study = get(study) if isinstance(study, str) else study
+    study = study if isinstance(study, Study) else get(study)
     if study.name != "kruithof2016":
         raise NotSupportedError("too few margins of this study were printed to reconstruct it", got=study.name,
                                 expected='"kruithof2016"')

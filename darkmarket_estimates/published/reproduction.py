@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from darkmarket_estimates._checks import strings
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.figures import Figure
 from darkmarket_estimates.published.rounding import Rounded
@@ -83,7 +84,7 @@ class Reproduction:
     def row(self, figure: str) -> Row:
         """Return the row of that label."""
         for row in self.rows:
-            if row.figure == figure:
+            if isinstance(figure, str) and row.figure == figure:
                 return row
         raise DataError("the reproduction has no such row", where=self.study, got=repr(figure),
                         expected="one of " + "; ".join(row.figure for row in self.rows))
@@ -121,7 +122,7 @@ class Reproduction:
         """
         from darkmarket_estimates.published.picture import draw
 
-        rows = [self.row(label) for label in figures] if figures is not None else list(self.rows)
+        rows = list(self.rows) if figures is None else [self.row(label) for label in strings(figures, "figures")]
         return draw(rows, self.title, ax)
 
     def __str__(self) -> str:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+from darkmarket_estimates._checks import number
 from darkmarket_estimates.errors import DataError
 
 Scalar = int | Fraction | Decimal | str
 
 #: How tightly an expression holds together, for brackets in `text`.
 SUM, PRODUCT, ATOM = 1, 2, 3
+#: No figure in print is larger, and floats hold products of a few such.
+LARGEST = 10**50
 #: At most, in print.
 DECIMALS = 6
 
@@ -95,7 +98,7 @@ class Rounded:
     @classmethod
     def between(cls, low: Scalar, high: Scalar, *, text: str | None = None, high_open: bool = False) -> Rounded:
         """From `low` to `high`, which is included unless `high_open`."""
-        return cls(_exact(low), _exact(high), high_open=high_open, text=text or f"{low} to {high}")
+        return cls(_exact(low), _exact(high), high_open=high_open, text=f"{low} to {high}" if text is None else text)
 
     @classmethod
     def more_than(cls, figure: Scalar) -> Rounded:
@@ -116,8 +119,7 @@ class Rounded:
     @classmethod
     def computed(cls, low: float, high: float, text: str) -> Rounded:
         """From floating-point results, both ends included."""
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise DataError("a computed interval is not finite", where=text, got=f"{low} to {high}")
+        low, high = (number(x, f"the {end} end of {text}") for x, end in ((low, "low"), (high, "high")))
         return cls(Fraction(low), Fraction(high), high_open=False, text=text)
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
@@ -176,8 +178,9 @@ class Rounded:
         high, closed = min(ends) if ends else (None, False)
         return Rounded(low, high, low_open, not closed, f"both {self.text} and {other.text}", SUM)
 
-    def to(self, other: Rounded) -> Rounded:
+    def to(self, other: Rounded | Scalar) -> Rounded:
         """From the low end of this to the high end of `other`: a published range."""
+        other = _lift(other)
         return Rounded(self.low, other.high, self.low_open, other.high_open, f"{self.text} to {other.text}", SUM)
 
     def named(self, text: str) -> Rounded:
@@ -191,8 +194,9 @@ class Rounded:
         """Whether only one number is allowed."""
         return self.low == self.high
 
-    def meets(self, other: Rounded) -> bool:
+    def meets(self, other: Rounded | Scalar) -> bool:
         """Whether some number lies in both."""
+        other = _lift(other)
         return not (_ends_before(self, other) or _ends_before(other, self))
 
     def as_floats(self) -> tuple[float, float]:
@@ -234,7 +238,10 @@ def _exact(x: Scalar) -> Fraction:
         raise DataError("a figure must be exact", got=repr(x), expected="text, a whole number, a Decimal or a Fraction",
                         fix='write "14.2", not 14.2')
     try:
-        return Fraction(Decimal(_plain(x))) if isinstance(x, str) else Fraction(x)
+        value = Fraction(Decimal(_plain(x))) if isinstance(x, str) else Fraction(x)
+        if abs(value) > LARGEST:
+            raise OverflowError
+        return value
     except (ValueError, InvalidOperation, OverflowError, ZeroDivisionError) as error:
         raise DataError("a printed figure cannot be read", expected='digits such as "14.2" or "95,000"',
                         got=repr(x)) from error

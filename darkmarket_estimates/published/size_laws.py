@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import choice, number
+from darkmarket_estimates._checks import choice, not_nan, number
 
 
 def _weibull(x: Any, s: float) -> Any:
@@ -83,17 +83,21 @@ class SizeLaw:
 
     def __post_init__(self) -> None:
         choice(self.family, "family", tuple(FAMILIES))
-        number(self.mean, "mean", low=0, open_low=True)
-        number(self.shape, "shape", low=0, open_low=True)
+        number(self.mean, "mean", low=1e-100, high=1e100)
+        number(self.shape, "shape", low=1e-3, high=100)
 
     def cdf(self, x: Any) -> Any:
         """Return the share of amounts at most `x`."""
-        return FAMILIES[self.family].cdf(np.asarray(x) / self.mean, self.shape)
+        return FAMILIES[self.family].cdf(self._scaled(x), self.shape)
 
     def sf(self, x: Any) -> Any:
         """Return the share of amounts above `x`."""
-        return FAMILIES[self.family].sf(np.asarray(x) / self.mean, self.shape)
+        return FAMILIES[self.family].sf(self._scaled(x), self.shape)
 
     def money_above(self, x: Any) -> Any:
         """Return the share of the money in amounts above `x`."""
-        return FAMILIES[self.family].money(np.asarray(x) / self.mean, self.shape)
+        return FAMILIES[self.family].money(self._scaled(x), self.shape)
+
+    def _scaled(self, x: Any) -> np.ndarray:
+        """Amounts over the mean; below 0 is no amount, and 0 stands for it."""
+        return np.maximum(not_nan(x, "x"), 0.0) / self.mean

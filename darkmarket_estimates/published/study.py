@@ -75,7 +75,7 @@ class Study:
         >>> study.reproduce().row("wide scope, upper bound").status
         'conflict'
         """
-        if key not in self.by_key:
+        if not isinstance(key, str) or key not in self.by_key:
             raise DataError("the study has no such figure", where=self.name, got=repr(key),
                             expected="one of " + ", ".join(self.by_key))
         entry = {"what": "x", "printed": printed, "unit": "x", "source": "x", "tag": "R"}
@@ -100,6 +100,8 @@ def study_from_toml(name: str, text: str) -> Study:
     DataError
         The entry, what is wrong with it, and what to write.
     """
+    if not isinstance(text, str):
+        raise DataError("a study's file is text", where=f"{name}.toml", expected="TOML", got=type(text).__name__)
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -152,7 +154,7 @@ def get(name: str) -> Study:
 
 def study_text(name: str) -> str:
     """Read the file of a study."""
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise DataError("no such study", got=repr(name), expected="one of " + ", ".join(RECIPES))
     return (resources.files("darkmarket_estimates.published") / "data" / f"{name}.toml").read_text(encoding="utf-8")
 

@@ -150,7 +150,8 @@ def by_hand(values) -> tuple[list[str], tuple[str, ...]]:
     return texts, tuple(sorted(set(texts)))
 
 
-@pytest.mark.parametrize("kind", ["int64", "int8", "uint16", "from 0", "up to 10^18", "far apart", "sorted text", "gaps", "text", "missing", "two chunks"])
+@pytest.mark.parametrize("kind", ["int64", "int8", "uint16", "from 0", "up to 10^18", "far apart", "sorted text", "gaps", "text",
+                                  "missing", "two chunks"])
 def test_quick_ways_to_codes_are_the_slow_way(kind):
     """Text that is sorted and numbers in a narrow range are coded without a dictionary, and come out the same."""
     import pyarrow as pa

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ pytest.importorskip("pyspark", reason="pyspark is not installed")
 if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
     pytest.skip("Spark needs Java, which is not here", allow_module_level=True)
 
+#: Such as "local[2]": the tests run over Spark Connect.
+REMOTE = os.environ.get("DARKMARKET_SPARK_REMOTE", "")
+
 # PySpark warns that it has not been tested with pandas 3; what is used here does not go through pandas
 pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 
@@ -38,11 +42,20 @@ def spark(tmp_path_factory):
               "spark.driver.bindAddress": "127.0.0.1", "spark.sql.adaptive.enabled": "false",
               "spark.sql.session.timeZone": "America/New_York", "spark.driver.memory": "1g",
               "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    builder = SparkSession.builder.master("local[2]").appName("tests")
+    builder = SparkSession.builder.appName("tests")
+    if REMOTE:  # Spark Connect, with a server of its own
+        pytest.importorskip("grpc", reason="pyspark[connect] is not installed")
+        builder = builder.remote(REMOTE)
+    else:
+        builder = builder.master("local[2]")
     for name, value in config.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")  # tests of errors make Spark print pages
+    with warnings.catch_warnings():
+        if REMOTE:  # the server has those that only its start can set, and says so for each
+            warnings.filterwarnings("ignore", "Failed to set", UserWarning)
+        session = builder.getOrCreate()
+    if not REMOTE:
+        session.sparkContext.setLogLevel("OFF")  # tests of errors make Spark print pages
     yield session
     session.stop()
 

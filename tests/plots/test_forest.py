@@ -1,9 +1,10 @@
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
-from darkmarket_estimates import AssumptionError, Range, ReviewRate, turnover
+from darkmarket_estimates import AssumptionError, Range, ReviewRate, ValueChao, turnover
 from darkmarket_estimates.plots import style
-from tests.tables import listings
+from tests.tables import listing_table, listings
 
 RATE = ReviewRate(mean=0.44, between_vendor_sd=0.11)
 
@@ -39,3 +40,14 @@ def test_forest_uses_the_given_axes_and_counts_what_it_hides():
 def test_labels_are_not_mathematics():
     assert style.text("$x$") == r"\$x\$" and len(style.text("x" * 100)) == 32
     assert style.tick(2.5e6) == "2.5 million" and style.tick(0) == "0" and style.tick(1e9) == "1 billion"
+
+
+def test_a_lower_bound_is_drawn_with_its_limit():
+    frame = listing_table(2000)
+    frame["k"] = 1 + np.arange(len(frame)) % 4
+    frame["first"] = 1 + np.arange(len(frame)) // 4 % 4
+    est = turnover(listings(frame, captures="k", occasions=4, first_scrape="first").totals(), coverage=ValueChao())
+    ax = est.plot()
+    names = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert est.kind == "lower bound" and names == ["lower bound", "one-sided 95% limit", "floor (reviewed)"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [est.value, est.limit, est.floor]

@@ -2,8 +2,16 @@ import matplotlib.pyplot as plt
 import pytest
 from scipy import stats
 
-from darkmarket_estimates import AssumptionError, HoldingPrice, NotIdentifiedError, Range, ReviewRate, turnover
-from tests.tables import listings
+from darkmarket_estimates import (
+    AssumptionError,
+    CountTimesMean,
+    HoldingPrice,
+    NotIdentifiedError,
+    Range,
+    ReviewRate,
+    turnover,
+)
+from tests.tables import listing_table, listings
 
 RATE = ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
 CASES = {
@@ -44,3 +52,73 @@ def test_distribution_of_a_floor_and_unknown_kinds_are_refused():
         est.plot("distribution")
     with pytest.raises(AssumptionError, match="kind"):
         est.plot("pie")
+
+
+def legend(ax):
+    return [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def drawn(ax):
+    """Where the canvas puts the legend, and how wide the canvas is, in pixels."""
+    ax.figure.canvas.draw()
+    return ax.get_legend().get_window_extent(), ax.figure.bbox
+
+
+def test_of_the_wider_of_two_laws_both_are_drawn_and_neither_has_a_hole():
+    est = turnover(listings().totals(), review_rate=RATE, estimand="expected")
+    ax = est.plot("distribution")
+    assert legend(ax)[:2] == ["BCa", "tail rule"] and "median" not in legend(ax)
+    for line in ax.lines[:2]:
+        density = line.get_ydata()
+        top = int(density.argmax())
+        rise, fall = density[: top + 1], density[top:]
+        assert (rise[1:] >= rise[:-1] - 0.02 * density.max()).all() and (fall[1:] <= fall[:-1] + 0.02 * density.max()).all()
+
+
+def test_one_law_is_one_curve_with_its_median():
+    names = legend(turnover(listings().totals(), review_rate=RATE).plot("distribution"))
+    assert names == ["distribution", "95% interval", "value", "median", "floor (reviewed)"]
+
+
+def test_expected_bounds_have_two_laws_at_each_end():
+    est = turnover(listings().totals(), review_rate=Range(0.4, 0.6), estimand="expected")
+    names = legend(est.plot("distribution"))
+    assert [n for n in names if "low end" in n] == [f"at the low end of the ranges: {law}" for law in ("BCa", "tail rule")]
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_a_legend_stays_inside_the_picture(estimand):
+    est = turnover(listings().totals(), review_rate=Range(0.44, 1.0), estimand=estimand)
+    box, figure = drawn(est.plot("distribution"))
+    assert figure.x0 <= box.x0 and box.x1 <= figure.x1
+    _, (left, right) = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
+    est.plot("distribution", ax=left)
+    est.plot("influence", ax=right)
+    left.figure.canvas.draw()
+    assert left.get_legend().get_window_extent().x1 <= right.get_legend().get_window_extent().x0
+
+
+def test_words_follow_what_is_counted_and_measured():
+    sold = listings(reviews=None, sold="reviews").totals()
+    ax = turnover(sold, market_coverage=stats.beta(80, 20), measure="orders").plot("distribution")
+    assert "counted" in legend(ax) and "floor (reviewed)" not in legend(ax)
+    assert ax.get_title(loc="left").startswith("Distribution of realised orders")
+
+
+def test_a_budget_names_unseen_listings_and_not_a_rule():
+    frame = listing_table()
+    frame["k"] = 1 + frame["reviews"] % 4
+    totals = listings(frame, captures="k", occasions=4, first_scrape="k").totals()
+    est = turnover(totals, coverage=CountTimesMean(i_know_it_is_biased=True), review_rate=RATE)
+    words = " ".join(t.get_text() for t in est.plot("budget").texts)
+    assert "rule:" not in words and "part of the total" in words
+
+
+def test_a_group_without_sales_is_written_on_a_log_axis():
+    frame = listing_table(2000).assign(price=50.0)
+    frame.loc[frame.category == "Ecstasy", "reviews"] = 0
+    frame.loc[frame.category == "Cannabis", "price"] = 0.1
+    ax = turnover(listings(frame).totals(by="category"), review_rate=0.5, interval=None).plot()
+    assert ax.get_xscale() == "log" and [t.get_text() for t in ax.texts] == ["0"]
+    empty = [t.get_text() for t in ax.get_yticklabels()].index("Ecstasy")
+    assert ax.texts[0].get_position()[1] == empty

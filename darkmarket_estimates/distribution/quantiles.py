@@ -1,0 +1,223 @@
+"""Quantiles of many laws in one pass: mixtures of laws on grids are inverted together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darkmarket_estimates.distribution.base import Law, invert_each
+from darkmarket_estimates.distribution.combined import Hull, Mixture, ScaledMixture, hull_ends
+from darkmarket_estimates.distribution.law import GridLaw, PointLaw
+from darkmarket_estimates.distribution.segments import pick
+
+#: Terms of a mixture that is taken apart at most, and terms evaluated at once.
+MOST_TERMS, AT_ONCE = 4096, 2**16
+#: Factors of a grid that a first look takes, and how far the answer may lie from it.
+FEW, NEAR = 20, 1e-5
+
+#: Grids with what their values are multiplied by, and the weights: P(T <= x) = sum of weight x F(x / factor).
+Terms = list[tuple[GridLaw, np.ndarray, np.ndarray]]
+
+
+def quantiles(laws: Sequence[Law], p: np.ndarray) -> np.ndarray:
+    """Quantiles of each law at each level, shape (n_laws, n_levels).
+
+    A law by itself gives the same digits as among others.
+
+    Parameters
+    ----------
+    laws : sequence of Law
+    p : array of shape (n_levels,)
+        Strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> grid = GridLaw.tabulated(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.2, 1.0]))
+    >>> quantiles([grid, Mixture([grid, PointLaw(3.0)], [0.5, 0.5])], np.array([0.3, 0.6])).round(4)
+    array([[1.125, 1.5  ],
+           [1.5  , 3.   ]])
+    """
+    out = np.empty((len(laws), len(p)))
+    hulls = [i for i, law in enumerate(laws) if isinstance(law, Hull)]
+    if hulls:
+        below, above = (quantiles([getattr(laws[i], side) for i in hulls], p) for side in ("law_a", "law_b"))
+        out[hulls] = hull_ends(p, below, above)
+    together: list[tuple[int, Terms]] = []
+    for i, law in enumerate(laws):
+        if isinstance(law, Mixture | ScaledMixture) and (terms := _terms(law)) is not None:
+            together.append((i, terms))
+        elif not isinstance(law, Hull):
+            out[i] = law.quantile(p)
+    many = [(i, terms) for i, terms in together if _number(terms) > FEW * len(terms)]
+    few = [(i, terms) for i, terms in together if _number(terms) <= FEW * len(terms)]
+    for alike, look in ((few, False), (many, True)):
+        for some in _portions(alike, len(p)):
+            out[[i for i, _ in some]] = _inverted([terms for _, terms in some], p, look=look)
+    return out
+
+
+def _terms(law: Law) -> Terms | None:
+    """The grids that a law is made of, or None where it is made of something else, or of too many."""
+    if isinstance(law, GridLaw):
+        return [(law, np.ones(1), np.ones(1))]
+    if isinstance(law, PointLaw):
+        return [(GridLaw(np.full(2, law.value), np.array([0.0, 1.0]), law.value, 0.0), np.ones(1), np.ones(1))]
+    if isinstance(law, ScaledMixture):
+        inner = _terms(law.law)
+        if inner is None or _number(inner) * len(law.factors) > MOST_TERMS:
+            return None
+        return [(grid, np.outer(f, law.factors).ravel(), np.outer(w, law.weights).ravel()) for grid, f, w in inner]
+    if isinstance(law, Mixture):
+        found: Terms = []
+        for part, weight in zip(law.laws, law.weights, strict=True):
+            if weight > 0:
+                inner = _terms(part)
+                if inner is None or _number(found) + _number(inner) > MOST_TERMS:
+                    return None
+                found += [(grid, f, weight * w) for grid, f, w in inner]
+        return found
+    return None
+
+
+def _number(terms: Terms) -> int:
+    return sum(len(factors) for _, factors, _ in terms)
+
+
+def _portions(laws: list[tuple[int, Terms]], n_levels: int) -> Iterator[list[tuple[int, Terms]]]:
+    some: list[tuple[int, Terms]] = []
+    size = 0
+    for one in laws:
+        some.append(one)
+        size += _number(one[1]) * n_levels
+        if size >= AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _inverted(laws: list[Terms], p: np.ndarray, *, look: bool) -> np.ndarray:
+    """Quantiles of each law, where asked for with a first look at a few of its factors."""
+    ends = [np.array([np.outer([f.min(), f.max()], grid._quantile(p)) for grid, f, _ in terms]) for terms in laws]
+    low = np.concatenate([each.min(axis=(0, 1)) for each in ends])
+    high = np.concatenate([each.max(axis=(0, 1)) for each in ends])
+    slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))  # the parts' own quantiles are rounded
+    low, high = low - slack, high + slack
+    stack, levels = Stack.of(laws, len(p)), np.tile(p, len(laws))
+    known = None
+    if look:
+        rough = Stack.of([[_thinned(part) for part in terms] for terms in laws], len(p))
+        low, high, known = _nearer(stack, levels, invert_each(rough.cdf, levels, low, high), low, high)
+    found = invert_each(stack.cdf, levels, low, high, known).reshape(len(laws), -1)
+    order = np.argsort(p)  # at a jump the last digits of two levels may cross: levels nest
+    found[:, order] = np.maximum.accumulate(found[:, order], axis=1)
+    return found
+
+
+def _thinned(part: tuple[GridLaw, np.ndarray, np.ndarray]) -> tuple[GridLaw, np.ndarray, np.ndarray]:
+    """The same with every so manieth factor, for a first look.
+
+    The nodes of a factor are those of a trapezoidal rule, which stays exact to many digits where the law is smooth.
+    """
+    grid, factor, weight = part
+    if len(factor) <= FEW:
+        return part
+    order = np.argsort(factor)[:: -(-len(factor) // FEW)]
+    return grid, factor[order], weight[order] * (weight.sum() / weight[order].sum())
+
+
+def _nearer(
+    stack: Stack, p: np.ndarray, about: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Brackets about a first look, where they hold the answer, and the values at their ends."""
+    every, reach = np.arange(len(p)), NEAR * np.abs(about)
+    below, above = np.maximum(about - reach, low), np.minimum(about + reach, high)
+    ends = stack.cdf(below, every), stack.cdf(above, every)
+    left, right = ends[0] >= p, ends[1] < p  # of the bracket
+    out = np.where(left, low, np.where(right, above, below)), np.where(right, high, np.where(left, below, above))
+    # where no side is known the ends of the law are: nothing below, everything above
+    return *out, (np.where(left, 0.0, np.where(right, ends[1], ends[0])), np.where(right, 1.0, np.where(left, *ends)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Distribution functions of mixtures of laws on grids, their grids laid end to end.
+
+    Attributes
+    ----------
+    points, cumulative : array
+        Of all grids.
+    start : int array of shape (n_questions + 1,)
+        Where the terms of each question begin; a question is a law and a level.
+    first, last : int array of shape (n_terms,)
+        Where the grid of each term begins and ends.
+    origin, cells : array of shape (n_terms,)
+        A point of the grid, and its cells per unit, where it is even.
+    factor, weight : array of shape (n_terms,)
+    """
+
+    points: np.ndarray
+    cumulative: np.ndarray
+    start: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    origin: np.ndarray
+    cells: np.ndarray
+    factor: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, laws: list[Terms], n_levels: int) -> Stack:
+        """From the terms of each law."""
+        parts = [part for terms in laws for part in terms]
+        points = np.concatenate([grid.points for grid, _, _ in parts])
+        sizes = np.array([len(grid.points) for grid, _, _ in parts])
+        last = np.cumsum(sizes) - 1
+        first = last + 1 - sizes
+        quarter, rest = first + sizes // 4, last - sizes // 4  # the ends of a grid may be cut
+        width = points[rest] - points[quarter]
+        cells = np.divide(rest - quarter, width, out=np.zeros(len(parts)), where=width > 0)
+        origin = points[quarter] - (quarter - first) / np.where(cells > 0, cells, np.inf)
+        grid = np.repeat(np.arange(len(parts)), [len(f) for _, f, _ in parts])
+        numbers = np.array([_number(terms) for terms in laws])
+        terms, start = pick(np.concatenate([[0], np.cumsum(numbers)]), np.repeat(np.arange(len(laws)), n_levels))
+        grid = grid[terms]
+        return cls(points, np.concatenate([g.cumulative for g, _, _ in parts]), start, first[grid], last[grid], origin[grid],
+                   cells[grid], *(np.concatenate([part[i] for part in parts])[terms] for i in (1, 2)))
+
+    def cdf(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """Values at one place for each of the questions `which`."""
+        arrays: tuple[np.ndarray, ...] = (self.first, self.last, self.origin, self.cells, self.factor, self.weight)
+        start = self.start
+        if len(which) < len(start) - 1:
+            terms, start = pick(start, which)
+            arrays = tuple(values[terms] for values in arrays)
+        first, last, origin, cells, factor, weight = arrays
+        height = self._height(np.repeat(x, np.diff(start)) / factor, first, last, origin, cells)
+        return np.add.reduceat(weight * height, start[:-1])
+
+    def _height(
+        self, x: np.ndarray, first: np.ndarray, last: np.ndarray, origin: np.ndarray, cells: np.ndarray
+    ) -> np.ndarray:
+        """Each grid's distribution function, linear between its points."""
+        # a guess that is right but for rounding where the grid is even, and between the same points elsewhere
+        at = first + np.clip((x - origin) * cells, 0, last - first - 1).astype(np.int64)
+        left, right = self.points[at], self.points[at + 1]
+        off = np.flatnonzero(((x >= right) & (at < last - 1)) | ((x < left) & (at > first)))
+        if len(off):
+            at[off] = self._searched(x[off], first[off], last[off])
+            left[off], right[off] = self.points[at[off]], self.points[at[off] + 1]
+        low, high = self.cumulative[at], self.cumulative[at + 1]
+        inside = (x >= left) & (x < right)  # else it lies beyond an end
+        part = np.divide(x - left, right - left, out=(x >= right).astype(np.float64), where=inside)
+        return np.where(inside, low + (high - low) * part, part)
+
+    def _searched(self, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """The last of the points that is not above x, but the end, by bisection."""
+        while (open_ := high - low > 1).any():
+            middle = (low + high) // 2
+            enough = self.points[middle] <= x
+            low, high = np.where(open_ & enough, middle, low), np.where(open_ & ~enough, middle, high)
+        return low

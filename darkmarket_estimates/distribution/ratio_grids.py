@@ -1,0 +1,127 @@
+"""Laws of ratios, made of single probabilities: some fifty values of each distribution function, interpolated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import interpolate, special
+
+from darkmarket_estimates import _checks as checks
+from darkmarket_estimates.distribution.law import BaseLaw, GridLaw, Hull, Law, PointLaw
+from darkmarket_estimates.errors import NotIdentifiedError
+
+#: P(A / B <= r) of the totals `which`, at one ratio for each.
+Probability = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_SCORES = np.linspace(-4.5, 4.5, 25)
+_DENSE = 1025
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RatioLaw(BaseLaw):
+    """Law of A / B given B > 0.
+
+    Attributes
+    ----------
+    value : float
+        The point, sum(a) / sum(b).
+    law : Law
+    no_denominator : float
+        Probability of B = 0, which is conditioned away.
+    """
+
+    value: float
+    law: Law
+    no_denominator: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of the law."""
+        return self.law.mean
+
+    @property
+    def variance(self) -> float:
+        """Variance of the law."""
+        return self.law.variance
+
+    def _cdf(self, x: np.ndarray) -> np.ndarray:
+        return self.law.cdf(x)
+
+    def _quantile(self, p: np.ndarray) -> np.ndarray:
+        return self.law.quantile(p)
+
+
+def check_denominator(a: np.ndarray, b: np.ndarray) -> None:
+    """Refuse a ratio to nothing."""
+    checks.same_length(a=a, b=b)
+    if not b.sum() > 0:
+        raise NotIdentifiedError("a share or a growth of nothing is undefined", expected="B > 0", got="B = 0",
+                                 fix="choose a larger group or window to compare with")
+
+
+def mirror(ratio: RatioLaw) -> RatioLaw:
+    """Law of 1 - A / B."""
+    law = ratio.law
+    parts = [law.law_a, law.law_b] if isinstance(law, Hull) else [law]
+    turned: list[Law] = [
+        GridLaw(1 - part.points[::-1], 1 - part.cumulative[::-1], 1 - part.mean, part.variance)
+        if isinstance(part, GridLaw) else PointLaw(1 - part.mean)
+        for part in parts
+    ]
+    return RatioLaw(1 - ratio.value, Hull(*turned) if len(turned) == 2 else turned[0], ratio.no_denominator)
+
+
+def tabulate(
+    probability: Probability, value: np.ndarray, deviation: np.ndarray, *, share: bool,
+    ends: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[GridLaw]:
+    """Distribution functions of many ratios, each at ratios evenly spaced on the logit (share) or log scale.
+
+    Parameters
+    ----------
+    probability : callable
+    value, deviation : array of shape (n_ratios,)
+        Points and standard deviations: the spacing is in multiples of these.
+    share : bool
+        Whether the ratios lie between 0 and 1.
+    ends : pair of arrays of shape (n_ratios,), optional
+        Probabilities of a ratio of 0 and, for a share, of 1.
+    """
+    n = len(value)
+    none, all_ = ends or (np.zeros(n), np.zeros(n))
+    laws = [GridLaw(np.zeros(2), np.array([0.0, 1.0]), 0.0, 0.0)] * n
+    some = np.flatnonzero(value > 0)
+    if not len(some):
+        return laws
+    value = value[some]
+    centre = special.logit(value) if share else np.log(value)
+    scale = deviation[some] / (value * (1 - value) if share else value)
+    back = special.expit if share else np.exp
+
+    def at(score: np.ndarray | float, rows: np.ndarray) -> np.ndarray:
+        return probability(back(centre[rows] + scale[rows] * score), some[rows])
+
+    every = np.arange(len(some))
+    heights = [list(column) for column in np.array([at(float(z), every) for z in _SCORES]).T]
+    scores = [list(_SCORES) for _ in some]
+    for side, goal in ((0, np.maximum(none[some], 0.0) + 1e-5), (-1, 1 - all_[some] - 1e-5)):
+        while True:  # as long as an end is not reached, one step further out
+            short = [i for i in every if abs(scores[i][side]) < 20
+                     and (heights[i][0] > goal[i] if side == 0 else heights[i][-1] < goal[i])]
+            if not short:
+                break
+            further = [scores[i][side] * 1.25 for i in short]
+            for i, score, height in zip(short, further, at(np.array(further), np.array(short)), strict=True):
+                scores[i].insert(len(scores[i]) if side else 0, score)
+                heights[i].insert(len(heights[i]) if side else 0, float(height))
+    for place, row in enumerate(map(int, some)):
+        lowest, highest = none[row], 1 - all_[row]
+        known = np.clip(np.maximum.accumulate(heights[place]), lowest, highest)
+        dense = np.linspace(scores[place][0], scores[place][-1], _DENSE)
+        points = back(centre[place] + scale[place] * dense)
+        cumulative = interpolate.PchipInterpolator(scores[place], known)(dense)
+        laws[row] = GridLaw.tabulated(
+            np.concatenate([np.zeros(2), points, np.ones(2) if share else points[-1:]]),
+            np.concatenate([[0.0, lowest], cumulative, [highest, 1.0] if share else [1.0]]))
+    return laws

@@ -1,0 +1,179 @@
+"""What no argument can be: every such call ends in an error of the library that says what was wrong, never in another."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import darkmarket_estimates as dme
+from darkmarket_estimates import DataError, ExchangeRate, LogitNormal, Range, ReviewRate, evaluation, published
+from darkmarket_estimates.distribution.law import NormalLaw
+from tests.tables import vendor_totals
+
+NAN, INF = float("nan"), float("inf")
+NO_NUMBERS = {
+    "None": None, "nan": NAN, "inf": INF, "text": "abc", "digits": "1", "bytes": b"x", "list": [1.0], "texts": ["1"],
+    "empty list": [], "mapping": {"a": 1}, "tuple": (1, 2), "object": object(), "True": True, "huge": 10**400,
+    "complex": 1 + 2j, "array": np.array([1.0, NAN]), "no rows": np.array([]), "series": pd.Series([1.0, 2.0]),
+    "frame": pd.DataFrame({"a": [1]}), "unfrozen": stats.beta, "function": len, "type": int, "NaT": pd.NaT, "NA": pd.NA,
+    "date": np.datetime64("2016-01-01"), "below all": -1e308, "above all": 1e308, "next to 0": 1e-320,
+}
+#: What is no array of numbers of any shape.
+NO_ARRAYS = {k: NO_NUMBERS[k] for k in ("text", "digits", "bytes", "texts", "mapping", "object", "huge", "complex", "unfrozen",
+                                        "function", "type", "NaT", "NA", "date")}
+RATE = ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
+LAW = LogitNormal(0.4, 0.3)
+AMOUNTS = published.SizeLaw(family="lognormal", mean=150.0, shape=1.0)
+
+
+def refused(call, bad):
+    """The call raises an error of the library with more than one line, and nothing is warned of on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError) as caught:
+            call(bad)
+    assert any(part is not None for part in (caught.value.expected, caught.value.got, caught.value.fix))
+    assert len(str(caught.value)) < 9_000
+
+
+@pytest.fixture(scope="module")
+def est():
+    return dme.turnover(vendor_totals([900.0, 600, 300, 50], groups={"market": list("HHAA")}), review_rate=RATE)
+
+
+NUMBERS = {
+    "Range.low": lambda x: Range(x, 0.5), "ReviewRate.standard_error": lambda x: ReviewRate(mean=0.4, standard_error=x),
+    "ReviewRate.mean": lambda x: ReviewRate(mean=x), "LogitNormal.sd": lambda x: LogitNormal(0.4, x),
+    "LogitNormal.centre": lambda x: LogitNormal(x, 0.3), "ExchangeRate.rate": ExchangeRate,
+    "LogitNormal.with_mean": lambda x: LogitNormal.with_mean(x, 0.3),
+    "LogitNormal.with_mean.sd": lambda x: LogitNormal.with_mean(0.4, x),
+    "fit_order_values.mean": lambda x: published.fit_order_values(mean=x, threshold=1000, money_above=0.25),
+    "compare_order_values.limit": lambda x: published.compare_order_values(
+        mean=150, threshold=1000, money_above=0.25, orders_above_limit=x, maximum=1e5),
+    "plot_order_values.maximum": lambda x: published.plot_order_values([AMOUNTS], threshold=1000, maximum=x),
+    "SizeLaw.shape": lambda x: published.SizeLaw(family="gamma", mean=1.0, shape=x),
+    "crps.truth": lambda x: evaluation.crps(x, NormalLaw(0.0, 1.0)),
+    "benchmark.n_simulations": lambda x: evaluation.benchmark({"floor": {}}, dme.simulate.MarketSpec(), n_simulations=x),
+}
+#: Extremes that are numbers like others to these.
+FINE = {("Range.low", "below all"), ("Range.low", "next to 0"), ("crps.truth", "below all"), ("crps.truth", "above all"),
+        ("crps.truth", "next to 0"), ("benchmark.n_simulations", "above all"), ("benchmark.n_simulations", "huge"),
+        ("compare_order_values.limit", "next to 0"), ("ReviewRate.mean", "unfrozen")}
+
+
+@pytest.mark.parametrize(("name", "bad"), [(n, b) for n in NUMBERS for b in NO_NUMBERS if (n, b) not in FINE])
+def test_what_is_no_number(name, bad):
+    refused(NUMBERS[name], NO_NUMBERS[bad])
+
+
+@pytest.mark.parametrize("bad", [b for b in NO_NUMBERS if b not in ("None", "next to 0")])
+@pytest.mark.parametrize("what", ["share", "ratio"])
+def test_a_variation_between_groups_is_a_number(est, what, bad):
+    other = dme.turnover(vendor_totals([400.0, 600, 300]), review_rate=RATE)
+    refused({"share": lambda x: est.share("H", of="market", between_group_cv=x),
+             "ratio": lambda x: est.ratio(other, between_group_cv=x)}[what], NO_NUMBERS[bad])
+
+
+@pytest.mark.parametrize("bad", [-0.1, -1, 10.1], ids=str)
+def test_a_variation_between_groups_is_not_negative_and_not_absurd(est, bad):
+    other = dme.turnover(vendor_totals([400.0, 600, 300]), review_rate=RATE)
+    refused(lambda x: est.share("H", of="market", between_group_cv=x), bad)
+    refused(lambda x: est.ratio(other, between_group_cv=x), bad)
+
+
+ARRAYS = {
+    "LogitNormal.cdf": LAW.cdf, "LogitNormal.ppf": LAW.ppf, "LogitNormal.isf": LAW.isf, "LogitNormal.pdf": LAW.pdf,
+    "SizeLaw.cdf": AMOUNTS.cdf, "SizeLaw.sf": AMOUNTS.sf, "SizeLaw.money_above": AMOUNTS.money_above,
+    "coverage.truth": lambda x: evaluation.coverage(x, [0.0], [2.0]),
+    "coverage.high": lambda x: evaluation.coverage([1.0], [0.0], x),
+    "interval_score.truth": lambda x: evaluation.interval_score(x, 0.0, 2.0),
+    "interval_score.low": lambda x: evaluation.interval_score(1.0, x, 2.0),
+    "quantile_score.p": lambda x: evaluation.quantile_score(1.0, 2.0, x),
+    "quantile_score.truth": lambda x: evaluation.quantile_score(x, 2.0, 0.5),
+    "weighted_interval_score.median": lambda x: evaluation.weighted_interval_score(1.0, x, [0.0], [2.0], [0.9]),
+    "from_counts.reviews": lambda x: ReviewRate.from_counts(x, [10, 20]),
+}
+
+
+@pytest.mark.parametrize("bad", [*NO_ARRAYS, "nan", "None"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_what_is_no_array_of_numbers(name, bad):
+    refused(ARRAYS[name], NO_NUMBERS[bad])
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, [0.5, 2.0]], ids=str)
+@pytest.mark.parametrize("name", ["LogitNormal.ppf", "LogitNormal.isf", "quantile_score.p"])
+def test_what_is_no_probability(name, bad):
+    refused(ARRAYS[name], bad)
+
+
+@pytest.mark.parametrize("bad", [k for k in NO_NUMBERS if k not in ("text", "digits", "None")])
+@pytest.mark.parametrize("name", ["to", "source", "date", "ReviewRate.source", "from_counts.source"])
+def test_what_is_no_text(name, bad):
+    call = {"ReviewRate.source": lambda x: ReviewRate(mean=0.4, source=x),
+            "from_counts.source": lambda x: ReviewRate.from_counts([4, 9, 21], [10, 20, 50], source=x)}.get(
+        name, lambda x: ExchangeRate(0.9, **{name: x}))
+    refused(call, NO_NUMBERS[bad])
+
+
+OBJECTS = {
+    "ReviewRate.fit": lambda x: ReviewRate(mean=0.4, fit=x), "Report.join": evaluation.Report.join,
+    "Report.load": evaluation.Report.load, "crps.law": lambda x: evaluation.crps(1.0, x),
+    "listings_of.market": evaluation.listings_of, "compare.variants": lambda x: dme.compare(vendor_totals([1.0]), x),
+    "benchmark.scraper": lambda x: evaluation.benchmark({"floor": {}}, dme.simulate.MarketSpec(), x),
+    "benchmark.prepare": lambda x: evaluation.benchmark({"floor": {}}, dme.simulate.MarketSpec(), prepare=x),
+    "get": published.get, "reconstruct": published.reconstruct, "study_from_toml": lambda x: published.study_from_toml("x", x),
+    "with_figure": lambda x: published.get("kruithof2016").with_figure(x, "1"), "Rounded.meets": published.Rounded.exact(3).meets,
+    "Rounded.to": published.Rounded.exact(4).to, "Rounded.exact": published.Rounded.exact,
+    "Rounded.computed": lambda x: published.Rounded.computed(x, 2.0, "x"),
+    "plot_order_values": lambda x: published.plot_order_values(x, threshold=1, maximum=2),
+}
+#: Objects that are what is asked for.
+GOOD = {("ReviewRate.fit", "None"), ("benchmark.scraper", "None"), ("Rounded.meets", "digits"), ("Rounded.to", "digits"),
+        ("Rounded.exact", "digits"), ("benchmark.prepare", "function"), ("benchmark.prepare", "type"),
+        ("benchmark.prepare", "unfrozen"), ("Rounded.computed", "next to 0"), ("Rounded.computed", "below all")}
+
+
+@pytest.mark.parametrize(("name", "bad"), [(n, b) for n in OBJECTS for b in NO_NUMBERS if (n, b) not in GOOD])
+def test_what_is_another_thing(name, bad):
+    refused(OBJECTS[name], NO_NUMBERS[bad])
+
+
+@pytest.mark.parametrize("kind", ["forest", "distribution", "budget", "influence"])
+@pytest.mark.parametrize("bad", [k for k in NO_NUMBERS if k != "None"])
+def test_what_is_no_axes(est, kind, bad):
+    refused(lambda x: est.plot(kind, ax=x), NO_NUMBERS[bad])
+
+
+@pytest.mark.parametrize("rng", [-1, np.int64(-3)], ids=str)
+def test_a_seed_is_not_negative(rng):
+    refused(lambda x: dme.turnover(vendor_totals([1.0]), rng=x), rng)
+
+
+@pytest.mark.parametrize("name", ["genuine_share", "units_per_order", "market_coverage", "review_rate"])
+@pytest.mark.parametrize("value", [1e-320, 1e-60, 1e60, Range(1e-60, 0.5)], ids=str)
+def test_a_factor_that_no_unit_explains(name, value):
+    refused(lambda x: dme.turnover(vendor_totals([900.0, 600]), **{name: x}), value)
+
+
+def test_an_error_is_short_enough_to_read():
+    with pytest.raises(DataError) as caught:
+        published.get("x" * 100_000)
+    assert "100,002 characters" in str(caught.value) and len(str(caught.value)) < 9_000
+
+
+def test_a_number_in_quotes_gets_a_hint():
+    with pytest.raises(DataError, match=r"0\.44, without quotes"):
+        dme.turnover(vendor_totals([1.0]), review_rate="0.44")
+
+
+def test_the_density_of_a_logit_normal_share_is_0_outside_and_integrates_to_1():
+    assert LAW.pdf([-1.0, 0.0, 1.0, 2.0]).tolist() == [0.0] * 4
+    x = (np.arange(20_000) + 0.5) / 20_000
+    assert abs(LAW.pdf(x).mean() - 1) < 1e-9 and abs((x * LAW.pdf(x)).mean() - LAW.mean()) < 1e-9
+
+
+def test_amounts_below_0_are_none():
+    assert AMOUNTS.cdf(-5.0) == 0 and AMOUNTS.sf(-5.0) == 1 and AMOUNTS.money_above(-5.0) == 1
