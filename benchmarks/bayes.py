@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import json
 import math
 import os
 import time
@@ -24,7 +25,7 @@ from scipy import special, stats
 
 import darkmarket_estimates as dme
 from darkmarket_estimates import bayes
-from darkmarket_estimates.bayes import _arviz, calibration, diagnostics, posterior, sampling, size_law
+from darkmarket_estimates.bayes import _arviz, calibration, coordinates, diagnostics, posterior, sampling, size_law
 
 SHARE, SPREAD, MEAN = 0.44, 0.13, 40.0
 RATE = dme.ReviewRate(mean=SHARE, between_vendor_sd=SPREAD)
@@ -86,7 +87,7 @@ def coverage(n_simulations: int, n_vendors: int, populations: list[str]) -> None
                 model = spec.model(data)
                 step = sampling.compiled_step(model)
             calibration.put(model, data)
-            container = sampling.sample(model, draws=800, tune=500, chains=1, rng=rng, progress=False, step=step)
+            container = sampling.sample(model, draws=600, tune=200, chains=1, rng=rng, progress=False, step=step)
             for estimand, target in (("realised", sold), ("expected", truth)):
                 post = posterior.finish(spec, data, container, diagnostics.Checks(()), estimand=estimand, confidence_level=0.9,
                                         entropy=i, method="nuts", seconds=0.0)
@@ -110,7 +111,7 @@ def add(rows: list[tuple[bool, bool, float]], est: dme.Estimate, truth: float) -
 # -- speed ------------------------------------------------------------------------------------------------------------
 
 
-def speed(n: int) -> None:
+def speed(n: int, sampler: str | None = None) -> None:
     """Compression and sampling; processor seconds beside wall seconds, for machines that others use too."""
     rng = np.random.default_rng(1)
     sales = rng.poisson(sales_rate("log-normal", rng.uniform(size=int(n * 1.25))))
@@ -122,10 +123,10 @@ def speed(n: int) -> None:
     with clock(f"{totals.n_vendors:,} vendors: compression"):
         data = spec.data(totals)
     print(f"{data.arrays['count_n'].size:,} cells of counts, {data.arrays['value_n'].size:,} of values")
-    name = "pymc" if missing("nutpie") else "nutpie"  # as `fit` chooses
+    name = sampler or ("pymc" if missing("nutpie") else "nutpie")  # as `fit` chooses
     with clock(f"{name}: compilation"):
         run = SAMPLERS[name](spec.model(data))
-    with clock(f"{name}: 4 x (1,000 + 1,000) iterations, {CORES if name == 'nutpie' else 1} processor(s)"):
+    with clock(f"{name}: 4 x ({sampling.TUNE} + 1,000) iterations, {CORES} processor(s)"):
         container = run(4, CORES)
     checks = diagnostics.check_container(container, "nuts")
     print(checks.to_frame().to_string(index=False))
@@ -146,20 +147,52 @@ def clock(what: str) -> Iterator[None]:
 # -- samplers ---------------------------------------------------------------------------------------------------------
 
 CORES = min(4, os.cpu_count() or 1)
-#: Runs `chains` chains of 1,000 draws after 1,000 of tuning on some processors.
+#: Runs `chains` chains of 1,000 draws on some processors.
 Run = Callable[[int, int], Any]
 
 
 def with_pymc(model: Any, target_accept: float = 0.9) -> Run:
-    """PyMC's own NUTS, compiled, in one process: a step that was used does not travel to others."""
+    """PyMC's own NUTS as `fit` runs it, compiled."""
     step = sampling.compiled_step(model, target_accept)
     sampling.sample(model, draws=2, tune=2, chains=1, rng=np.random.default_rng(0), progress=False, step=step)
-    return lambda chains, cores: sampling.sample(model, draws=1000, tune=1000, chains=chains, cores=1, progress=False,
+    return lambda chains, cores: sampling.sample(model, draws=1000, chains=chains, cores=cores, progress=False,
                                                  rng=np.random.default_rng(1), step=step)
 
 
 def with_nutpie(model: Any, target_accept: float = 0.9) -> Run:
-    """The same NUTS outside Python; `fit` takes it where it is installed."""
+    """The same NUTS outside Python, as `fit` runs it where nutpie is installed: the search for the mode is in both."""
+    with sampling.quiet():
+        standard = coordinates.standardised(model)
+        density = standard.density(mode="FAST_COMPILE")
+        standard.place(density)
+        compiled = sampling.nutpie_compiled(standard)
+    sampling.by_nutpie(compiled, draws=2, tune=2, chains=1, cores=1, seed=0)
+
+    def run(chains: int, cores: int) -> Any:
+        standard.place(density)
+        return sampling.by_nutpie(compiled, draws=1000, tune=sampling.TUNE, chains=chains, cores=cores, seed=1,
+                                  target_accept=target_accept)
+    return run
+
+
+def plainly_with_pymc(model: Any, target_accept: float = 0.9) -> Run:
+    """PyMC's NUTS as it comes."""
+    import pymc as pm
+
+    with sampling.quiet(), model:
+        step = pm.NUTS(target_accept=target_accept)
+    options = {"model": model, "step": step, "progressbar": False, "compute_convergence_checks": False}
+
+    def run(chains: int, cores: int) -> Any:
+        with sampling.quiet():
+            return pm.sample(draws=1000, tune=1000, chains=chains, cores=1, random_seed=1, **options)
+    with sampling.quiet():
+        pm.sample(draws=2, tune=2, chains=1, cores=1, random_seed=0, **options)
+    return run
+
+
+def plainly_with_nutpie(model: Any, target_accept: float = 0.9) -> Run:
+    """Nutpie's NUTS as it comes."""
     import nutpie
 
     with sampling.quiet():
@@ -170,6 +203,7 @@ def with_nutpie(model: Any, target_accept: float = 0.9) -> Run:
 
 
 SAMPLERS: dict[str, Callable[..., Run]] = {"pymc": with_pymc, "nutpie": with_nutpie}
+PLAINLY: dict[str, Callable[..., Run]] = {"pymc": plainly_with_pymc, "nutpie": plainly_with_nutpie}
 
 
 def missing(sampler: str) -> bool:
@@ -246,7 +280,7 @@ def beside(sampler: str, models: dict[str, Any], target_accept: float) -> None:
     """Both models with one sampler, four chains each on one processor."""
     figures = []
     for name, model in models.items():
-        run = SAMPLERS[sampler](model, target_accept)
+        run = (SAMPLERS if name == "compressed" else PLAINLY)[sampler](model, target_accept)
         start = time.process_time()
         container = run(4, 1)
         seconds = time.process_time() - start
@@ -264,16 +298,44 @@ def beside(sampler: str, models: dict[str, Any], target_accept: float) -> None:
           f"{min(ea.values()) / sa / (min(eb.values()) / sb):.1f} times", flush=True)
 
 
-def sbc(n: int, path: Path) -> None:
+def calibrated_models() -> dict[str, tuple[Any, Any, dict[str, int]]]:
+    """Every model with data that give size and scale, and the draws of a simulation."""
     rng = np.random.default_rng(11)
-    totals = market("log-normal", 200, rng)[0]
-    spec = bayes.ReviewCount(review_rate=RATE)
-    start = time.perf_counter()
-    result = bayes.calibrate(spec, spec.data(totals), n_simulations=n, draws=300, tune=300, thin=3, rng=2016)
-    print(f"{n} simulations of 200 vendors in {time.perf_counter() - start:.0f} s, {result.divergences} divergent transitions")
-    print(result.to_frame().round(3).to_string())
-    print("passed" if result.passed else "REJECTED")
-    result.save(path, command=f"python benchmarks/bayes.py sbc --n {n}")
+    captures = bayes.CaptureCounts(value=np.repeat(np.exp(np.linspace(1, 6, 8)), 40), occasions=4,
+                                   captures=np.tile([1, 2, 3, 4], 80))
+    # less wide than the defaults, under which half of the markets have no listing that is seen twice
+    seen = {"intercept": bayes.Normal(-0.5, 0.7), "value_slope": bayes.Normal(0.0, 0.5), "spread": bayes.HalfNormal(0.7)}
+    sales = np.ceil(rng.lognormal(3, 1.2, 120))
+    counts = {"market": np.repeat(["a", "b", "c"], 40), "sales": sales, "reviews": rng.binomial(sales.astype(int), 0.4)}
+    size = rng.lognormal(6, 0.8, 300)
+    months = [(f"2016-{m + 1:02d}", f"v{i}", y) for m in range(10)
+              for i, y in enumerate(size * rng.lognormal(0, 0.5, 300)) if rng.uniform() < 0.7]
+    month, vendor, money = (list(column) for column in zip(*months, strict=True))
+    monthly = dme.Totals.from_cells(vendor=vendor, value=money, reviews=[1] * len(month), groups={"month": month},
+                                    currency="USD", window=("2016-01-01", "2016-11-01"))
+    models: list[tuple[str, Any, Any]] = [
+        ("Detection, beta", bayes.Detection(law="beta", **seen), captures),
+        ("Detection, logit-normal", bayes.Detection(law="logit-normal", **seen), captures),
+        ("Trend", bayes.Trend(review_rate=1.0), monthly),
+        ("ReviewCount", bayes.ReviewCount(review_rate=RATE), market("log-normal", 200, np.random.default_rng(11))[0]),
+        ("BothCounters", bayes.BothCounters(), counts),
+    ]
+    return {name: (spec, data, {"draws": 300, "tune": 200, "thin": 3}) for name, spec, data in models}
+
+
+def sbc(n: int, names: list[str], path: Path) -> None:
+    """Simulation-based calibration, a record a model."""
+    models = calibrated_models()
+    for name in names or list(models):
+        spec, given, options = models[name]
+        start = time.perf_counter()
+        result = bayes.calibrate(spec, spec.data(given), n_simulations=n, rng=2016, **options)
+        print(f"{name}: {n} simulations in {time.perf_counter() - start:.0f} s, {result.divergences} divergent transitions")
+        print(result.to_frame().round(3).to_string())
+        print("passed" if result.passed else "REJECTED", flush=True)
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known[name] = result.record(command=f'python benchmarks/bayes.py sbc --n {n} --models "{name}"')
+        path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -284,6 +346,7 @@ def main() -> None:
     parser.add_argument("--target-accept", type=float, default=0.9)
     parser.add_argument("--vendors", type=int, default=300)
     parser.add_argument("--populations", nargs="+", default=["log-normal", "gamma", "pareto"])
+    parser.add_argument("--models", nargs="+", default=[], help="of `sbc`; all by default")
     args = parser.parse_args()
     if args.part == "speed":
         speed(args.n or 2_000_000)
@@ -292,7 +355,7 @@ def main() -> None:
     elif args.part == "coverage":
         coverage(args.n or 400, args.vendors, args.populations)
     else:
-        sbc(args.n or 200, Path(__file__).with_name("bayes_sbc.json"))
+        sbc(args.n or 200, args.models, Path(__file__).with_name("bayes_sbc.json"))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkmarket_estimates import _render
+from darkmarket_estimates.inference import Tell, quiet
 from darkmarket_estimates.rows import kind_of
 from darkmarket_estimates.undetected import words
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from darkmarket_estimates.compared import Compared
     from darkmarket_estimates.estimate import Estimate
 
 #: Groups that the HTML form shows; the total always follows.
@@ -46,16 +48,18 @@ def frame(est: Estimate) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def shares(est: Estimate, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
+def shares(est: Compared, of: str, *, between_group_cv: float | None = None, tell: Tell = quiet) -> pd.DataFrame:
     """A row a group of a column, the largest share first; see `Estimate.shares`."""
     import pandas as pd
 
     key = est.model.totals.require_key(of)
     rows = []
-    for label in (key.labels[c] for c in np.unique(key.codes)):
+    labels = [key.labels[c] for c in np.unique(key.codes)]
+    for label in labels:
         one = est.share(label, of, between_group_cv=between_group_cv)
         low, high = one.bounds or one.interval or (math.nan, math.nan)
         rows.append({of: label, "value": one.value, "low": low, "high": high, "kind": one.kind, "flags": "; ".join(one.flags)})
+        tell(len(rows) / len(labels))
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
 
 

@@ -19,13 +19,14 @@ from darkmarket_estimates.inference import (
     Kept,
     Model,
     Tell,
-    intervals,
     quiet,
     within,
 )
+from darkmarket_estimates.inference.intervals import intervals
 from darkmarket_estimates.totals import VENDOR, WITHIN
-from darkmarket_estimates.undetected import UNDETECTED, Bound, covered, lower_bound
+from darkmarket_estimates.undetected import UNDETECTED, covered
 from darkmarket_estimates.undetected import interval as interval_with_unseen
+from darkmarket_estimates.unseen_bounds import Bound, lower_bounds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def _records(
     model: Model, rows: Sequence[np.ndarray], level: float, scale: float, tell: Tell = quiet
 ) -> list[list[dict[str, Any]]]:
     """Sources of each row, but for the rules."""
-    bounds = [lower_bound(model, cells, level) for cells in rows]
+    bounds = lower_bounds(model, rows, level)
     wholes = [covered(model, cells) for cells in rows]
     if isinstance(model.coverage, ValueChao) or not model.has_share or model.interval == "none":
         variances: list[list[dict[str, Any]]] = [[] for _ in rows]

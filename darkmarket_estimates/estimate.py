@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,8 @@ import numpy as np
 
 from darkmarket_estimates import _render, as_tables, budget, concentration, prose
 from darkmarket_estimates._checks import choice, integer
-from darkmarket_estimates.comparison import Ratio, ratio_of_totals, ratios_by_group, share_of_group
-from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
-from darkmarket_estimates.figures import Figures
+from darkmarket_estimates.compared import Compared
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.inference import Model, Progress, showing
 from darkmarket_estimates.rows import compute_rows
 
@@ -29,7 +27,7 @@ DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate(Figures):
+class Estimate(Compared):
     """A turnover estimate.
 
     Attributes
@@ -99,121 +97,6 @@ class Estimate(Figures):
         flags = tuple(f for f in self.flags if not f.startswith(ROW_FLAGS))
         return replace(build(self.model.restrict(np.flatnonzero(keep)), self.confidence_level, flags),
                        unit=self.unit, scale=self.scale)
-
-    def share(self, value: Any, of: str, *, between_group_cv: float | None = None) -> Ratio:
-        """Share of one group in the total, with its interval.
-
-        Factors that are common to all groups cancel, so the share has no uncertainty from them; the flag "one review
-        share for all groups" says so where nothing is stated about differences.
-
-        Parameters
-        ----------
-        value : label
-            The group.
-        of : str
-            Its column.
-        between_group_cv : float, optional
-            Coefficient of variation, between groups, of the factors that are stated as common (such as the review
-            share): the group and the rest each get a factor of their own with it.
-
-        Returns
-        -------
-        Ratio
-
-        Examples
-        --------
-        >>> import darkmarket_estimates as dme
-        >>> totals = dme.Totals.from_cells(vendor=["a", "b", "b"], value=[900.0, 600.0, 300.0], reviews=[9, 10, 3],
-        ...                                groups={"country": ["NL", "NL", "US"]}, currency="USD")
-        >>> round(dme.turnover(totals, review_rate=0.5).share("US", of="country").value, 4)
-        0.1667
-        """
-        self._seen_only("a share")
-        if hasattr(self.model, "share_of"):  # joint draws answer for themselves
-            return self.model.share_of(value, of, confidence_level=self.confidence_level, between_group_cv=between_group_cv)
-        return share_of_group(self.model, value, of, confidence_level=self.confidence_level,
-                                between_group_cv=between_group_cv)
-
-    def shares(self, of: str, *, between_group_cv: float | None = None) -> pd.DataFrame:
-        """Shares of every group of a column, the largest first: columns `of`, value, low, high, flags."""
-        return as_tables.shares(self, of, between_group_cv=between_group_cv)
-
-    def ratio(self, other: Estimate, *, between_group_cv: float | None = None) -> Ratio:
-        """This total over another: growth between two windows, or one market beside another.
-
-        Vendors present in both are one vendor, with one weight and one review share; assumptions that both estimates
-        state alike cancel.
-
-        Parameters
-        ----------
-        other : Estimate
-            The denominator; same estimand, measure, unit and currency.
-        between_group_cv : float, optional
-            As in `share`: what the two totals' factors may differ by although stated alike.
-
-        Returns
-        -------
-        Ratio
-        """
-        self._seen_only("a ratio")
-        other._seen_only("a ratio")
-        if hasattr(self.model, "ratio_to"):
-            return self.model.ratio_to(other.model, scales=(self.scale, other.scale), units=(self.unit, other.unit),
-                                       confidence_level=self.confidence_level, between_group_cv=between_group_cv)
-        return ratio_of_totals(
-            self.model, other.model, scales=(self.scale, other.scale), confidence_level=self.confidence_level,
-            units=(self.unit, other.unit), between_group_cv=between_group_cv,
-        )
-
-    def ratios(
-        self, other: Estimate, *, by: str | Sequence[str] | None = None, between_group_cv: float | None = None,
-        progress: Progress = None,
-    ) -> pd.DataFrame:
-        """This estimate over another, group by group: growth of every category between two windows.
-
-        Each row is that of `ratio` for the group alone.
-
-        Parameters
-        ----------
-        other : Estimate
-            The denominators; as in `ratio`.
-        by : str or sequence of str, optional
-            Columns that both are grouped by; default: all that they have in common.
-        between_group_cv : float, optional
-            As in `ratio`.
-        progress : callable or bool, optional
-            As in `turnover`.
-
-        Returns
-        -------
-        DataFrame
-            The columns of `by`, value, low, high (interval or bounds), kind, flags; the totals last, with "(all)" as
-            labels. A group that only one of the two has is flagged.
-
-        Examples
-        --------
-        >>> import darkmarket_estimates as dme
-        >>> may, june = (dme.turnover(dme.Totals.from_cells(
-        ...     vendor=["a", "b"], value=value, reviews=[9, 9], groups={"country": ["NL", "US"]}, currency="USD",
-        ...     window=window), review_rate=0.5)
-        ...     for value, window in (([50.0, 90.0], ("2016-05-01", "2016-06-01")), ([60.0, 90.0], ("2016-06-01", "2016-07-01"))))
-        >>> june.ratios(may)[["country", "value"]].round(3).values.tolist()
-        [['NL', 1.2], ['US', 1.0], ['(all)', 1.071]]
-        """
-        self._seen_only("a ratio")
-        other._seen_only("a ratio")
-        common = tuple(name for name in self.by if name in other.by)
-        with showing(progress, "ratios of the groups") as tell:
-            return ratios_by_group(
-                self.model, other.model, common if by is None else (by,) if isinstance(by, str) else tuple(by),
-                scales=(self.scale, other.scale), confidence_level=self.confidence_level, units=(self.unit, other.unit),
-                between_group_cv=between_group_cv, tell=tell,
-            )
-
-    def _seen_only(self, what: str) -> None:
-        if self.model.coverage is not None:
-            raise NotSupportedError(f"{what} of totals with unseen listings is not offered",
-                                    got=repr(self.model.coverage), fix="compare the listings seen: leave coverage= out")
 
     def budget(self, *, by_group: bool = False, progress: Progress = None) -> pd.DataFrame:
         r"""Where the uncertainty of the total comes from.
@@ -296,11 +179,6 @@ class Estimate(Figures):
         detection model undetected and limit.
         """
         return as_tables.frame(self)
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        """Group columns."""
-        return self.model.totals.groups
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values that JSON holds; NaN becomes None."""

@@ -37,6 +37,11 @@ class Figures:
     unit: str
     scale: float = 1.0
 
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Group columns."""
+        return self.model.totals.groups
+
     # -- the total --------------------------------------------------------------------------------------------------
 
     @property

@@ -12,7 +12,8 @@ from darkmarket_estimates.assumptions import ValueChao
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.inference import Model, Tell, quiet
 from darkmarket_estimates.totals import Totals
-from darkmarket_estimates.undetected import covered, lower_bound
+from darkmarket_estimates.undetected import covered, with_unseen
+from darkmarket_estimates.unseen_bounds import Bound, lower_bounds
 
 ALL = "(all)"
 
@@ -81,21 +82,21 @@ def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...], 
     labels, groups = grouped(model.totals, model.totals.groups)
     groups, labels = [*groups, np.arange(model.totals.n_cells)], [*labels, (ALL,) * len(model.totals.groups)]
     models = [covered(model, cells) for cells in groups]
-    if model.coverage is None:
+    bounds = lower_bounds(model, groups, confidence_level, tell)
+    if isinstance(model.coverage, ValueChao):
+        intervals: list[tuple[float, float] | None] = [None] * len(groups)
+    elif model.coverage is None:
         intervals = model.intervals_of(groups, confidence_level, tell)
-    else:  # each row has a factor of its own for what was not seen
-        intervals = []
-        for whole, cells in zip(models, groups, strict=True):
-            intervals.append(None if isinstance(model.coverage, ValueChao) else whole.interval_of(cells, confidence_level))
-            tell(len(intervals) / len(groups))
+    else:
+        intervals = with_unseen(model, models, groups, confidence_level, tell)
     last = len(groups) - 1
-    return tuple(_row(model, models[i], labels[i], groups[i], confidence_level, flags if i == last else (), intervals[i])
+    return tuple(_row(model, models[i], labels[i], groups[i], flags if i == last else (), intervals[i], bounds[i])
                  for i in range(len(groups)))
 
 
 def _row(
-    model: Model, whole: Model, labels: tuple[str, ...], cells: np.ndarray, level: float, flags: tuple[str, ...],
-    interval: tuple[float, float] | None,
+    model: Model, whole: Model, labels: tuple[str, ...], cells: np.ndarray, flags: tuple[str, ...],
+    interval: tuple[float, float] | None, bound: Bound | None,
 ) -> Row:
     columns = model.totals.columns
     floor = model.floor(cells)
@@ -114,7 +115,6 @@ def _row(
         found.append(f"indicative: {sellers} vendor(s) with sales, effectively {n_eff:.1f}")
     if top > 0.5:
         found.append(f"one vendor makes {top:.0%} of it")
-    bound = lower_bound(model, cells, level)
     if bound:
         value, found = bound.value, [*found, *bound.flags]
     return Row(

@@ -364,3 +364,149 @@ def test_counted_sales_over_reviewed_ones_are_uncertain_on_one_side(more):
     assert growth.interval == pytest.approx((sold.value / high, sold.value / low), rel=5e-3)
     back = reviewed.ratio(sold).interval
     assert (1 / back[1], 1 / back[0]) == pytest.approx(growth.interval, rel=5e-3)
+
+
+def test_counted_sales_have_shares_and_ratios_without_an_interval():
+    share = turnover(two_groups(counted="sold")).share("NL", of="country")
+    assert share.kind == "point" and share.interval is None and share.law.variance == 0
+    later, first = (turnover(vendor_totals(k * Y[:N], counted="sold", window=w)) for k, w in ((1, FEBRUARY), (2, JANUARY)))
+    growth = later.ratio(first)
+    assert growth.kind == "point" and growth.interval is None and growth.value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rate", [0.5, Range(0.4, 0.8)], ids=["number", "range"])
+def test_an_empty_total_has_its_probability(rate):
+    few = Totals.from_cells(vendor=list("abc"), value=[3.0, 2.0, 1.0], reviews=[3, 2, 1], groups={"c": list("xxy")},
+                            currency="USD")
+    share = turnover(few, review_rate=rate, estimand="expected").share("y", of="c")
+    assert share.no_denominator == pytest.approx(math.exp(-3), rel=1e-9)
+
+
+def test_what_groups_are_said_to_differ_by_is_a_prior():
+    est = turnover(two_groups(), review_rate=ReviewRate(mean=0.44, between_vendor_sd=0.11))
+    assert est.share("NL", of="country").kind == "prediction interval"
+    assert est.share("NL", of="country", between_group_cv=0.1).kind == "hybrid prediction interval"
+
+
+def test_the_default_of_a_comparison_is_the_wider_of_bca_and_tail_at_each_end():
+    y = np.random.default_rng(1).lognormal(5, 0.5, 80)
+    totals = Totals.from_cells(vendor=[f"v{i}" for i in range(80)], value=y, reviews=np.ones(80),
+                               groups={"c": ["a"] * 40 + ["b"] * 40}, currency="USD")
+    ends = {m: turnover(totals, review_rate=0.5, estimand="expected", interval=m).share("a", of="c").interval
+            for m in ("bca-tail", "bca", "tail", "compound-poisson")}
+    assert ends["tail"][0] < 0.99 * ends["bca"][0] and ends["tail"][1] < 0.9995 * ends["bca"][1]
+    assert ends["bca-tail"] == pytest.approx((ends["tail"][0], ends["bca"][1]), rel=1e-6)
+    assert len({round(low, 6) for low, _ in ends.values()}) == 3  # the default shares its low end with the tail rule
+
+
+def test_all_and_nothing_are_shares_without_an_interval():
+    totals = Totals.from_cells(vendor=list("abcd"), value=[5.0, 3.0, 0.0, 0.0], reviews=[5, 3, 0, 0],
+                               groups={"c": list("xxyy")}, currency="USD")
+    for estimand in ("realised", "expected"):
+        est = turnover(totals, review_rate=RATE, estimand=estimand)
+        for label, value in (("x", 1.0), ("y", 0.0)):
+            share = est.share(label, of="c")
+            assert (share.value, share.interval, share.kind, share.law) == (value, None, "point", None)
+
+
+@pytest.mark.parametrize(("n", "flagged"), [(29, True), (30, False)])
+def test_fewer_than_30_effective_vendors_on_a_side_are_indicative(n, flagged):
+    y, names = np.full(n + 50, 100.0), [f"v{i}" for i in range(n + 50)]
+    totals = Totals.from_cells(vendor=names, value=y, reviews=np.ones(n + 50), currency="USD",
+                               groups={"c": ["a"] * n + ["b"] * 50})
+    share = turnover(totals, review_rate=0.5, estimand="expected").share("a", of="c")
+    assert any(f.startswith("indicative") for f in share.flags) == flagged
+    small, large = (turnover(vendor_totals(np.full(k, 100.0), window=w), review_rate=0.5, estimand="expected")
+                    for k, w in ((n, FEBRUARY), (50, JANUARY)))
+    assert any(f.startswith("indicative") for f in small.ratio(large).flags) == flagged
+    realised = turnover(totals, review_rate=0.5).share("a", of="c")
+    assert not any(f.startswith("indicative") for f in realised.flags)
+
+
+def test_flags_say_what_a_ratio_leaves_open_and_no_more():
+    later, first = months()
+    assert "one review share for both" not in later.ratio(first, between_group_cv=0.1).flags
+    other = [turnover(vendor_totals(Y[:N], window=w), review_rate=m, estimand="expected")
+             for w, m in ((FEBRUARY, 0.5), (JANUARY, 0.4))]
+    assert not any("unrelated" in f for f in other[0].ratio(other[1]).flags)  # x = y / share: vendors in both stay joined
+
+
+def test_no_interval_is_asked_for_and_none_is_given():
+    est = turnover(two_groups(), review_rate=RATE, interval=None)
+    assert est.share("NL", of="country").interval is None and est.share("NL", of="country").kind == "point"
+
+
+def test_differences_between_groups_are_all_that_is_uncertain_of_counted_sales():
+    est = turnover(two_groups(counted="sold"))
+    share = est.share("NL", of="country", between_group_cv=0.1)
+    s, logit = 1.959963984540054 * math.sqrt(2 * math.log1p(0.01)), math.log(share.value / (1 - share.value))
+    want = [1 / (1 + math.exp(-(logit + sign * s))) for sign in (-1, 1)]
+    assert share.interval == pytest.approx(tuple(want), rel=2e-3) and share.kind == "hybrid prediction interval"
+    law = stats.beta(80, 20)
+    covered = turnover(two_groups(counted="sold"), market_coverage=ByGroup("country", {"NL": law, "DE": 0.8, "US": 0.8}))
+    y = {c: Y[c == COUNTRY].sum() for c in ("NL", "DE", "US")}
+    def at(p):
+        nl = y["NL"] / law.ppf(p)
+        return nl / (nl + (y["DE"] + y["US"]) / 0.8)
+    share = covered.share("NL", of="country")
+    assert share.interval == pytest.approx((at(0.975), at(0.025)), rel=2e-3) and share.kind.startswith("hybrid")
+
+
+def test_stated_and_fitted_differences_between_groups_add_up():
+    uncertain = {"market_coverage": ByGroup("country", {"NL": stats.beta(80, 20), "DE": 0.8, "US": 0.8})}
+    def spread(cv, **more):
+        low, high = turnover(two_groups(counted="sold"), **more).share("NL", of="country", between_group_cv=cv).interval
+        return math.log(high / (1 - high)) - math.log(low / (1 - low))
+    both, one, other = spread(0.05, **uncertain), spread(0.05), spread(None, **uncertain)
+    assert both == pytest.approx(math.hypot(one, other), rel=0.02)
+
+
+def test_a_shift_of_the_log_odds_upwards_moves_a_share_upwards():
+    law = odds_mixture(NormalLaw(0.3, 1e-3), np.array([0.0, 0.0, 0.0, 1.0]))
+    up = 1 / (1 + math.exp(-(math.log(0.3 / 0.7) + 1)))
+    assert law.quantile(0.5) == pytest.approx(0.3, abs=0.002) and law.quantile(0.95) == pytest.approx(up, abs=0.002)
+
+
+def test_the_tails_of_a_share_are_kept():
+    law = NormalLaw(0.3, 0.02)
+    shifted = odds_mixture(law, np.array([-1e-9, 1e-9]))
+    for p in (0.001, 0.5, 0.999):
+        assert shifted.quantile(p) == pytest.approx(law.quantile(p), abs=2e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_extreme_shares_are_those_of_the_best_corner(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.lognormal(5, 2, (2, 4))
+    totals = Totals.from_cells(vendor=[f"v{i}" for i in range(8)], value=y.ravel(), reviews=np.ones(8), currency="USD",
+                               groups={"kind": ["a"] * 4 + ["b"] * 4, "country": list("wxyz") * 2})
+    ranges = {c: Range(*sorted(rng.uniform(0.05, 1, 2))) for c in "wxyz"}
+    bounds = turnover(totals, review_rate=ByGroup("country", ranges), interval=None).share("a", of="kind").bounds
+    corners = [(y[0] / rates).sum() / (y / rates).sum()
+               for rates in np.array(np.meshgrid(*((r.low, r.high) for r in ranges.values()))).reshape(4, -1).T]
+    assert bounds == pytest.approx((min(corners), max(corners)), rel=1e-12)
+
+
+def test_bounds_say_which_distributions_they_leave_out():
+    spec = {"NL": Range(0.4, 0.8), "DE": 0.5, "US": 0.5}
+    alone = turnover(two_groups(), review_rate=ByGroup("country", spec), interval=None).share("NL", of="country")
+    assert not any("bounds of the Ranges alone" in f for f in alone.flags)
+    mixed = turnover(two_groups(), review_rate=ByGroup("country", {**spec, "DE": stats.beta(50, 50)}),
+                     interval=None).share("NL", of="country")
+    assert any("bounds of the Ranges alone" in f for f in mixed.flags)
+
+
+def test_one_factor_for_each_group_that_is_the_same_leaves_a_share_alone():
+    plain = turnover(two_groups(), review_rate=RATE).share("NL", of="country").interval
+    alike = turnover(two_groups(), review_rate=RATE,
+                     market_coverage=ByGroup("country", dict.fromkeys(("NL", "DE", "US"), 0.5))).share("NL", of="country")
+    assert alike.interval == pytest.approx(plain, rel=1e-6)
+
+
+def test_a_share_under_a_range_of_review_shares_is_the_hull_of_those_at_its_ends():
+    size = 0.6 * 0.4 / 0.1**2  # s + 1 at the middle, kept at both ends
+    def share(rate):
+        return turnover(two_groups(), review_rate=rate).share("NL", of="country").interval
+    ends = [share(ReviewRate(mean=m, between_vendor_sd=math.sqrt(m * (1 - m) / size))) for m in (0.4, 0.8)]
+    whole = share(ReviewRate(mean=Range(0.4, 0.8), between_vendor_sd=0.1))
+    assert whole == pytest.approx((min(e[0] for e in ends), max(e[1] for e in ends)), rel=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darkmarket_estimates import NotIdentifiedError, ReviewRate, Totals, turnover
+from darkmarket_estimates import ByGroup, DataError, NotIdentifiedError, Range, ReviewRate, Totals, turnover
 from darkmarket_estimates.concentration import gini, hhi, resample, top
 from tests.tables import vendor_totals
 
@@ -102,3 +102,39 @@ def test_tied_ranks_share_their_mean_and_are_counted_as_such():
     frame = turnover(grouped({"a": 0.0, "b": 0.0, "c": 5.0}), review_rate=0.5, rng=1, interval=None).ranks("c").set_index("c")
     assert list(frame["rank"]) == [1, 2, 2] and frame.low["a"] == frame.high["a"] == 2  # 2.5, rounded to even
     assert frame.probability["a"] == 0 and frame.probability["c"] == 1
+
+
+def test_equal_vendors_have_a_gini_of_0_and_not_below():
+    for n in range(2, 60):
+        assert 0 <= gini(np.ones((1, n)), np.full(n, 0.1))[0] < 1e-12
+
+
+def test_the_table_holds_the_measures_it_names_and_their_percentiles():
+    est = turnover(vendor_totals(Y), review_rate=RATE, rng=1, confidence_level=0.8)
+    frame = est.concentration(500).set_index("measure")
+    for name, measure in {"HHI": hhi, "Gini": gini, "top 1": top(1), "top 5": top(5), "top 10": top(10)}.items():
+        assert frame.value[name] == pytest.approx(measure(ONE, Y)[0], rel=1e-12)
+        drawn = resample(est.model, measure, n_resamples=500, seed=est.model.entropy)
+        assert (frame.low[name], frame.high[name]) == pytest.approx(tuple(np.quantile(drawn, [0.1, 0.9])), rel=1e-12)
+
+
+def test_shares_by_group_weigh_vendors_and_a_range_is_taken_at_its_middle():
+    totals = Totals.from_cells(vendor=["a", "b"], value=[300.0, 300.0], reviews=[1, 1], currency="USD",
+                               groups={"m": ["x", "y"]})
+    frame = turnover(totals, review_rate=ByGroup("m", {"x": Range(0.2, 0.4), "y": 0.6})).concentration(100)
+    assert frame.set_index("measure").value["HHI"] == pytest.approx((2 / 3) ** 2 + (1 / 3) ** 2)  # 1000 and 500
+
+
+def test_a_total_beyond_floats_is_refused():
+    with pytest.raises(DataError):
+        turnover(vendor_totals([1e308, 1e308]), interval=None).concentration()
+
+
+def test_the_ends_of_a_rank_leave_half_of_the_error_on_each_side():
+    frame = turnover(grouped({"a": 100.0, "b": 66.0}), review_rate=0.5, rng=1, interval=None).ranks("c", 4000).set_index("c")
+    first = 1 - frame.probability["a"]  # how often the smaller group is the larger one
+    assert 0.028 < first < 0.047  # so 95 % leave it in, 90 % do not
+    assert (frame.low["b"], frame.high["a"]) == (1, 2)
+    narrow = turnover(grouped({"a": 100.0, "b": 66.0}), review_rate=0.5, rng=1, interval=None,
+                      confidence_level=0.9).ranks("c", 4000).set_index("c")
+    assert (narrow.low["b"], narrow.high["a"]) == (2, 1)

@@ -155,13 +155,13 @@ def calibrate_share(
     spec: BothCounters | None = None,
     *,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int | None = None,
     chains: int = 4,
     rng: int | np.random.Generator | np.random.SeedSequence | None = None,
     on_failure: str = "warn",
     cores: int | None = None,
     progress: bool | None = None,
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
 ) -> CalibratedShare:
     """Fit review shares of markets with both counters.
 
@@ -194,7 +194,7 @@ def calibrate_share(
     data = spec.data(counts)
     start = time.perf_counter()
     container = sampling.sample(
-        spec.model(data), draws=integer(draws, "draws", low=4), tune=integer(tune, "tune", low=0),
+        spec.model(data), draws=integer(draws, "draws", low=4), tune=None if tune is None else integer(tune, "tune", low=0),
         chains=integer(chains, "chains", low=1), rng=np.random.default_rng(np.random.SeedSequence(entropy).spawn(1)[0]),
         cores=cores, progress=progress, target_accept=target_accept)
     seconds = time.perf_counter() - start

@@ -76,9 +76,10 @@ class Calibration:
         p = self.p_values()
         rows = []
         for name, ranks in self.ranks.items():
-            u = (ranks + 0.5) / (self.n_draws + 1)
-            rows.append({"quantity": name, "mean_rank": u.mean(), "central_90": float(((u > 0.05) & (u < 0.95)).mean()),
-                         "p": p[name]})
+            # a rank is a step from r / (n + 1) to (r + 1) / (n + 1): the part of it inside, so that uniform ranks give 0.9
+            inside = np.minimum(ranks + 1, 0.95 * (self.n_draws + 1)) - np.maximum(ranks, 0.05 * (self.n_draws + 1))
+            rows.append({"quantity": name, "mean_rank": float((ranks + 0.5).mean()) / (self.n_draws + 1),
+                         "central_90": float(np.clip(inside, 0.0, 1.0).mean()), "p": p[name]})
         return pd.DataFrame(rows).set_index("quantity")
 
     def plot(self, name: str, ax: Axes | None = None) -> Axes:
@@ -92,12 +93,15 @@ class Calibration:
         style.tidy(ax)
         return ax
 
+    def record(self, *, command: str = "") -> dict[str, Any]:
+        """Ranks, seed, version and the command that made them, as JSON holds them."""
+        return {"version": __version__, "command": command, "entropy": self.entropy, "n_simulations": self.n_simulations,
+                "n_draws": self.n_draws, "divergences": self.divergences, "p_values": self.p_values(),
+                "ranks": {k: v.tolist() for k, v in self.ranks.items()}}
+
     def save(self, path: str | Path, *, command: str = "") -> None:
-        """Write ranks, seed, version and the command that made them as JSON, whole or not at all."""
-        path = Path(path)
-        record = {"version": __version__, "command": command, "entropy": self.entropy, "n_simulations": self.n_simulations,
-                  "n_draws": self.n_draws, "divergences": self.divergences, "p_values": self.p_values(),
-                  "ranks": {k: v.tolist() for k, v in self.ranks.items()}}
+        """Write the `record` as JSON, whole or not at all."""
+        path, record = Path(path), self.record(command=command)
         part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         os.replace(part, path)

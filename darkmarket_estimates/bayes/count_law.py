@@ -29,12 +29,14 @@ def model(data: Data, priors: CountPriors, law: type[SizeLaw], *, heavy: bool) -
     import pymc as pm
     import pytensor.tensor as pt
 
+    from darkmarket_estimates.bayes.law_coordinates import positive
+
     n_groups = len(data.coords["group"])
     with pm.Model(coords={"group": data.coords["group"]}) as out:
         a = {name: pm.Data(name, values) for name, values in data.arrays.items()}
-        sizes = {name: getattr(priors, name).variable(name) for name in law.PARAMETERS}
-        level, slope, between, within = (getattr(priors, name).variable(name)
-                                         for name in ("value_level", "value_slope", "value_sd", "review_sd"))
+        sizes = law.variables(priors)
+        level, slope = (getattr(priors, name).variable(name) for name in ("value_level", "value_slope"))
+        between, within = (positive(name, getattr(priors, name)) for name in ("value_sd", "review_sd"))
         log_p, none = law.log_probabilities(sizes, a)
         pm.Potential("counts", (a["count_n"] * log_p).sum() - (a["vendors_n"] * pt.log1p(-none)).sum())
         mean = level + slope * a["value_size"]

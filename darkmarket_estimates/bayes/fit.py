@@ -20,7 +20,7 @@ def fit(
     spec: Spec,
     *,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int | None = None,
     chains: int = 4,
     rng: int | np.random.Generator | np.random.SeedSequence | None = None,
     estimand: str | None = None,
@@ -29,7 +29,7 @@ def fit(
     on_failure: str = "warn",
     cores: int | None = None,
     progress: bool | None = None,
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
 ) -> Posterior:
     """Fit a Bayesian model.
 
@@ -39,7 +39,10 @@ def fit(
         Or whatever `spec` takes.
     spec : Spec
         `ReviewCount`, `Detection`, `Trend`, or a model of your own with the methods of `bayes.protocol.Spec`.
-    draws, tune, chains : int
+    draws, chains : int
+    tune : int, optional
+        Iterations before, which are dropped. By default 400; 1,000 where the posterior has no mode with a curvature that
+        the sampler could begin with.
     rng : int, Generator, SeedSequence or None
         The same `rng` gives the same draws; the result records the entropy.
     estimand : str, optional
@@ -80,7 +83,7 @@ def fit(
                               fix="see bayes.protocol.Spec for the methods of a model")
     choice(method, "method", sampling.METHODS)
     choice(on_failure, "on_failure", ("warn", "raise", "ignore"))
-    draws, tune = integer(draws, "draws", low=4), integer(tune, "tune", low=0)
+    draws, tune = integer(draws, "draws", low=4), None if tune is None else integer(tune, "tune", low=0)
     chains = integer(chains, "chains", low=1)
     level = check_level(confidence_level)
     target = number(target_accept, "target_accept", low=0.5, high=1, open_high=True)

@@ -44,6 +44,10 @@ class Normal:
 
         return pm.Normal(name, self.mean, self.sd, **keywords)
 
+    def log_density(self, x: Any) -> Any:
+        """Log density at a tensor or number, up to a constant."""
+        return -0.5 * ((x - self.mean) / self.sd) ** 2
+
 
 @dataclass(frozen=True, slots=True)
 class HalfNormal:
@@ -77,6 +81,10 @@ class HalfNormal:
             return pm.HalfNormal(name, self.sd, **keywords)
         return pm.TruncatedNormal(name, mu=0.0, sigma=self.sd, lower=0.0, upper=self.high, **keywords)
 
+    def log_density(self, x: Any) -> Any:
+        """Log density at a tensor or number inside the bounds, up to a constant."""
+        return -0.5 * (x / self.sd) ** 2
+
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
@@ -103,6 +111,11 @@ class LogNormal:
         import pymc as pm
 
         return pm.LogNormal(name, math.log(self.median), self.sd, **keywords)
+
+    def log_density(self, x: Any) -> Any:
+        """Log density at a tensor or number, up to a constant."""
+        log_x = np.log(x)
+        return -0.5 * ((log_x - math.log(self.median)) / self.sd) ** 2 - log_x
 
 
 @dataclass(frozen=True, slots=True)

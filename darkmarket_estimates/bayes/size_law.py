@@ -75,6 +75,13 @@ class FlexibleSizes:
 
     # -- in the model -----------------------------------------------------------------------------------------------
 
+    @classmethod
+    def variables(cls, priors: Any) -> dict[str, Any]:
+        """The parameters with their priors, in the model in context; see `law_coordinates`."""
+        from darkmarket_estimates.bayes.law_coordinates import body_and_tails
+
+        return body_and_tails({name: getattr(priors, name) for name in cls.PARAMETERS})
+
     @staticmethod
     def log_probabilities(parameters: dict[str, Any], a: dict[str, Any]) -> tuple[Any, Any]:
         """Tensors: log probability of each cell, and probability of no review at each distinct exposure."""
@@ -137,6 +144,11 @@ class GammaSizes:
         """Counts, exposures and the part of the log probability that no parameter changes."""
         return {"reviews": reviews, "exposure": exposure, "log_factorial": special.gammaln(reviews + 1.0),
                 "exposures": exposures}
+
+    @classmethod
+    def variables(cls, priors: Any) -> dict[str, Any]:
+        """The parameters with their priors, in the model in context."""
+        return {name: getattr(priors, name).variable(name) for name in cls.PARAMETERS}
 
     @staticmethod
     def log_probabilities(parameters: dict[str, Any], a: dict[str, Any]) -> tuple[Any, Any]:

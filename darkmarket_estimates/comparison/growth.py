@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
+from darkmarket_estimates.comparison.unseen import log_odds, worth
 from darkmarket_estimates.distribution.law import Law, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.ratios import ratios_expected, ratios_realised
@@ -59,7 +60,7 @@ def ratios_of_rows(
         return [Ratio(title, False, math.nan, ends, None, "bounds", flag, confidence_level)
                 for ends, flag in zip(bounds, flags, strict=True)]
     at = first.configuration("middle"), second.configuration("middle")
-    values = [[float(m.y[c] @ m.multiplier(c, a)) for m, c, a in zip(models, pair, at, strict=True)] for pair in pairs]
+    values = [[float(worth(m)[c] @ m.multiplier(c, a)) for m, c, a in zip(models, pair, at, strict=True)] for pair in pairs]
     found: list[tuple[Law | None, float]] = [(None, 0.0)] * len(pairs)
     if first.interval != "none" and first.has_share and second.has_share:
         uncertain = [(f.spec, f.at("central"), f.power) for f in ours if f.is_uncertain]
@@ -74,15 +75,19 @@ def ratios_of_rows(
             def laws_at(one: Configuration, some: Sequence[Pair] = some) -> list[tuple[Law, float]]:
                 return _ratio_laws(models, some, (one, _same_ends(first, second, one)), codes, stated_once)
 
-            found += [(_rescaled(scaled(law, uncertain), factor), empty) for law, empty in over_ends(first, laws_at)]
+            for pair, (law, empty) in zip(some, over_ends(first, laws_at), strict=True):
+                unseen, variance = log_odds((first, pair[0]), (second, pair[1]))
+                own = [*uncertain, (stats.lognorm(math.sqrt(variance)), 1.0, 1)] if variance > 0 else uncertain
+                found.append((_rescaled(scaled(law, own), factor * math.exp(unseen)), empty))
             tell(len(found) / len(pairs))
-    return [Ratio(title, False, factor * top / bottom, None, law, kind_of(first, law, [*ours, *theirs], between_group_cv),
+    stated = between_group_cv or first.coverage is not None
+    return [Ratio(title, False, factor * top / bottom, None, law, kind_of(first, law, [*ours, *theirs], stated),
                   flag, confidence_level, empty)
             for (top, bottom), (law, empty), flag in zip(values, found, flags, strict=True)]
 
 
 def _check_alike(first: Model, second: Model, units: tuple[str, str]) -> None:
-    for what in ("estimand", "measure", "interval", "spread_law"):
+    for what in ("estimand", "measure", "interval", "spread_law", "coverage"):
         if getattr(first, what) != getattr(second, what):
             raise DataError(f"the two estimates differ in {what}", expected=repr(getattr(first, what)),
                             got=repr(getattr(second, what)), fix="compute both alike, then compare")
@@ -227,6 +232,9 @@ def _ratio_flags(
     days = (first.totals.header.days, second.totals.header.days)
     if unit == "window" and None not in days and days[0] != days[1]:
         flags.append(f"windows of different length ({days[0]:g} and {days[1]:g} days): totals, not rates, are compared")
+    if first.coverage is not None:
+        same = first.totals.header.detection == second.totals.header.detection
+        flags.append("unseen listings enter by the detection model" + ("" if same else "s, which are taken as unrelated"))
     for model, cells in zip(models, pair, strict=True):
         if model.estimand == "expected" and (n := effective_number(model.by_vendor(cells, model.y[cells]))) < 30:
             flags.append(f"indicative: effectively {n:.1f} vendors on one side")

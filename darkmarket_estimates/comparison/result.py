@@ -120,10 +120,10 @@ def over_ends(
     return [(Hull(low, high), empty) for (low, empty), (high, _) in zip(*ends, strict=True)]
 
 
-def kind_of(model: Model, law: Law | None, factors: Any, between_group_cv: float | None) -> str:
-    """What the law of a comparison is called."""
+def kind_of(model: Model, law: Law | None, factors: Any, stated: bool | float | None) -> str:
+    """What the law of a comparison is called; `stated` says that an assumption beside the factors has a law."""
     if law is None or law.variance == 0:
         return "point"
     name = "prediction interval" if model.estimand == "realised" else "confidence interval"
-    prior = between_group_cv or any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in factors)
+    prior = stated or any(f.is_uncertain and (f.rate is None or f.rate.is_prior) for f in factors)
     return f"hybrid {name}" if prior else name

@@ -12,6 +12,7 @@ from scipy import special
 
 from darkmarket_estimates import _render
 from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
+from darkmarket_estimates.comparison.unseen import log_odds, worth
 from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
@@ -63,17 +64,20 @@ def _share_of(
             flags.append("bounds of the Ranges alone, at the means of the distributions by group: " + "; ".join(left_out))
         return Ratio(title, True, math.nan, _range_bounds(model, inside, cells, split), None, "bounds", tuple(flags), level)
     value = _value_at(model, inside, cells, model.configuration("middle"))
+    if model.coverage is not None:
+        flags.append("unseen listings enter by the detection model, to first order on the log odds")
     law: Law | None = None
     empty = 0.0
     if model.interval != "none" and model.has_share and 0 < a < b:
         (law, empty), = over_ends(model, lambda at: [_share_law(model, inside, cells, at)])
         shifts = _odds_shifts(model, inside, cells, {i: f for i, f in split.items() if f.is_uncertain})
-        if between_group_cv:
-            shifts = (shifts[:, None] + _normal_shifts(between_group_cv)).ravel()
-        if len(shifts) > 1 and law.variance > 0:
-            law = odds_mixture(law, shifts)
-    return Ratio(title, True, value, None, law, kind_of(model, law, split.values(), between_group_cv), tuple(flags), level,
-                 empty)
+        unseen, variance = log_odds((model, cells[inside]), (model, cells[~inside]))
+        if between_group_cv or variance > 0:
+            shifts = (shifts[:, None] + _normal_shifts(between_group_cv or 0.0, variance)).ravel()
+        if len(shifts) > 1 or unseen:
+            law = odds_mixture(law, shifts + unseen)
+    stated = between_group_cv or model.coverage is not None
+    return Ratio(title, True, value, None, law, kind_of(model, law, split.values(), stated), tuple(flags), level, empty)
 
 
 def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configuration) -> tuple[Law, float]:
@@ -101,7 +105,7 @@ def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configur
 
 def _value_at(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configuration) -> float:
     """The share itself at given factors."""
-    x = model.y[cells] * model.multiplier(cells, at)
+    x = worth(model)[cells] * model.multiplier(cells, at)
     return float(x[inside].sum() / x.sum())
 
 
@@ -121,9 +125,12 @@ def _odds_shifts(
     return special.logit(values) - special.logit(centre)
 
 
-def _normal_shifts(cv: float) -> np.ndarray:
-    """Shifts of the log odds when the group and the rest each have a log-normal factor with this variation."""
-    spread = math.sqrt(2 * math.log1p(cv**2))
+def _normal_shifts(cv: float, variance: float = 0.0) -> np.ndarray:
+    """Shifts of the log odds when the group and the rest each have a log-normal factor with this variation.
+
+    `variance` is that of other normal shifts.
+    """
+    spread = math.sqrt(2 * math.log1p(cv**2) + variance)
     return spread * special.ndtri((np.arange(64) + 0.5) / 64)
 
 
@@ -166,6 +173,8 @@ def odds_mixture(law: Law, shifts: np.ndarray) -> GridLaw:
 
     The shape is that of `law`, the place is averaged over equally likely shifts of the log odds.
     """
+    if law.variance == 0:
+        return GridLaw.from_sample(special.expit(special.logit(law.mean) + shifts))
     tails = np.array([1e-6, 1 - 1e-6])
     low, high = special.logit(np.clip(law.quantile(tails), 1e-12, 1 - 1e-12))
     points = np.linspace(low + shifts.min(), high + shifts.max(), 1025)

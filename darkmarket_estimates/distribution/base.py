@@ -84,7 +84,7 @@ def known(law: Law) -> bool:
 def invert(
     cdf: Callable[[np.ndarray], np.ndarray], p: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """Smallest x in [low, high] with ``cdf(x) >= p``, to about 1e-13 of the bracket's larger end; see `invert_each`."""
+    """Smallest x in [low, high] with ``cdf(x) >= p``, to about 1e-14 of the bracket's larger end; see `invert_each`."""
     return invert_each(lambda x, _: cdf(x), p, low, high)
 
 
@@ -107,7 +107,7 @@ def invert_each(
     a = np.where(below >= 0, b, a)
     upper = a.copy()
     size = np.maximum(np.abs(a), np.abs(b))
-    some = np.flatnonzero(np.abs(b - a) > 1e-13 * size)
+    some = np.flatnonzero((above >= 0) & (np.abs(b - a) > 1e-14 * size))
     # the newest point, the one across the crossing, and the one before; their heights above the level
     a, b, fa, fb, p = a[some], b[some], above[some], below[some], p[some]
     # within a narrow bracket the function is nearly straight
@@ -115,7 +115,7 @@ def invert_each(
     for _ in range(200):
         if not len(some):
             break
-        least = np.minimum(5e-14 * np.maximum(np.abs(a), np.abs(b)) / np.abs(b - a), 0.5)
+        least = np.minimum(5e-15 * np.maximum(np.abs(a), np.abs(b)) / np.abs(b - a), 0.5)
         x = a + np.clip(t, least, 1 - least) * (b - a)
         f = cdf(x, some) - p
         same = (f >= 0) == (fa >= 0)
@@ -124,7 +124,7 @@ def invert_each(
         a, fa = x, f
         upper[some] = np.where(fa >= 0, a, b)
         t = _interpolated(a, b, c, fa, fb, fc)
-        wide = np.abs(b - a) > 1e-13 * np.maximum(np.abs(a), np.abs(b))
+        wide = np.abs(b - a) > 1e-14 * np.maximum(np.abs(a), np.abs(b))
         if not wide.all():
             some, t = some[wide], t[wide]
             a, b, fa, fb, p = (values[wide] for values in (a, b, fa, fb, p))

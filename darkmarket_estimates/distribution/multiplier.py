@@ -2,6 +2,7 @@ r"""One vendor's review share given its reviews, and the law of its total value 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -15,6 +16,16 @@ NARROW = 1e8  # Beta parameters beyond which the spread is nothing beside roundi
 N_JACOBI, LIGHT = (24, 12), 6.0  # nodes under a heavy tail, and under one of this index or more
 _N_CURVE = 512
 _LOST = 1e-9
+
+
+@functools.lru_cache(maxsize=64)
+def _jacobi(n: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Jacobi nodes of Beta(alpha, beta) and weights with sum 1, which thousands of totals share."""
+    x, w = special.roots_jacobi(n, beta - 1, alpha - 1)
+    x, w = (1 + x) / 2, w / w.sum()
+    x.setflags(write=False)
+    w.setflags(write=False)
+    return x, w
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +92,7 @@ class Multiplier:
             return np.array([self.share]), np.ones(1)
         if n is None:
             n = N_JACOBI[self.alpha >= LIGHT]
-        x, w = special.roots_jacobi(n, self.beta - 1, self.alpha - 1)
-        return (1 + x) / 2, w / w.sum()
+        return _jacobi(n, self.alpha, self.beta)
 
     def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies), continuous along `t` from 0."""
@@ -97,8 +107,11 @@ class Multiplier:
             real, imaginary = -odds * cosine, -odds * sine
             modulus = weight * np.exp(-number / 2 * np.log1p(2 * real + real**2 + imaginary**2))
             angle = centre - number * np.arctan2(imaginary, 1 + real)
-            total.real += modulus * np.cos(angle)
-            total.imag += modulus * np.sin(angle)
+            # cosine and sine by the tangent of half the angle, which is several times faster
+            tangent = np.tan(angle / 2)
+            part = modulus / (1 + tangent**2)
+            total.real += part * (1 - tangent**2)
+            total.imag += 2 * part * tangent
         return np.log(np.maximum(np.abs(total), 1e-300)) + 1j * np.unwrap(np.angle(total), axis=1)
 
     def far_end(self, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:

@@ -29,8 +29,8 @@ def quantiles(laws: Sequence[Law], p: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     laws : sequence of Law
-    p : array of shape (n_levels,)
-        Strictly between 0 and 1.
+    p : array of shape (n_levels,) or (n_laws, n_levels)
+        Strictly between 0 and 1; the same for all, or each law's own.
 
     Examples
     --------
@@ -39,22 +39,24 @@ def quantiles(laws: Sequence[Law], p: np.ndarray) -> np.ndarray:
     array([[1.125, 1.5  ],
            [1.5  , 3.   ]])
     """
-    out = np.empty((len(laws), len(p)))
+    p = np.broadcast_to(p, (len(laws), np.shape(p)[-1]))
+    out = np.empty(p.shape)
     hulls = [i for i, law in enumerate(laws) if isinstance(law, Hull)]
     if hulls:
-        below, above = (quantiles([getattr(laws[i], side) for i in hulls], p) for side in ("law_a", "law_b"))
-        out[hulls] = hull_ends(p, below, above)
+        below, above = (quantiles([getattr(laws[i], side) for i in hulls], p[hulls]) for side in ("law_a", "law_b"))
+        out[hulls] = hull_ends(p[hulls], below, above)
     together: list[tuple[int, Terms]] = []
     for i, law in enumerate(laws):
         if isinstance(law, Mixture | ScaledMixture) and (terms := _terms(law)) is not None:
             together.append((i, terms))
         elif not isinstance(law, Hull):
-            out[i] = law.quantile(p)
+            out[i] = law.quantile(p[i])
     many = [(i, terms) for i, terms in together if _number(terms) > FEW * len(terms)]
     few = [(i, terms) for i, terms in together if _number(terms) <= FEW * len(terms)]
     for alike, look in ((few, False), (many, True)):
-        for some in _portions(alike, len(p)):
-            out[[i for i, _ in some]] = _inverted([terms for _, terms in some], p, look=look)
+        for some in _portions(alike, p.shape[1]):
+            rows = [i for i, _ in some]
+            out[rows] = _inverted([terms for _, terms in some], p[rows], look=look)
     return out
 
 
@@ -100,19 +102,20 @@ def _portions(laws: list[tuple[int, Terms]], n_levels: int) -> Iterator[list[tup
 
 def _inverted(laws: list[Terms], p: np.ndarray, *, look: bool) -> np.ndarray:
     """Quantiles of each law, where asked for with a first look at a few of its factors."""
-    ends = [np.array([np.outer([f.min(), f.max()], grid._quantile(p)) for grid, f, _ in terms]) for terms in laws]
+    ends = [np.array([np.outer([f.min(), f.max()], grid._quantile(levels)) for grid, f, _ in terms])
+            for terms, levels in zip(laws, p, strict=True)]
     low = np.concatenate([each.min(axis=(0, 1)) for each in ends])
     high = np.concatenate([each.max(axis=(0, 1)) for each in ends])
     slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))  # the parts' own quantiles are rounded
     low, high = low - slack, high + slack
-    stack, levels = Stack.of(laws, len(p)), np.tile(p, len(laws))
+    stack, levels = Stack.of(laws, p.shape[1]), p.ravel()
     known = None
     if look:
-        rough = Stack.of([[_thinned(part) for part in terms] for terms in laws], len(p))
+        rough = Stack.of([[_thinned(part) for part in terms] for terms in laws], p.shape[1])
         low, high, known = _nearer(stack, levels, invert_each(rough.cdf, levels, low, high), low, high)
-    found = invert_each(stack.cdf, levels, low, high, known).reshape(len(laws), -1)
-    order = np.argsort(p)  # at a jump the last digits of two levels may cross: levels nest
-    found[:, order] = np.maximum.accumulate(found[:, order], axis=1)
+    found = invert_each(stack.cdf, levels, low, high, known).reshape(p.shape)
+    order = np.argsort(p, axis=1)  # at a jump the last digits of two levels may cross: levels nest
+    np.put_along_axis(found, order, np.maximum.accumulate(np.take_along_axis(found, order, axis=1), axis=1), axis=1)
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from darkmarket_estimates.engines import checks, parts
-from darkmarket_estimates.engines.capabilities import refuse
+from darkmarket_estimates.engines import parts
 from darkmarket_estimates.engines.plan import PlannedTable, Step, empty
 from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source, from_frame, require
@@ -34,17 +34,10 @@ class DaskOpener:
 
     def open(self, schema: Schema) -> DaskTable:
         """Check what can be checked without computing."""
-        require(self.columns, schema.columns)
-        if schema.listing is not None and schema.duplicates == "first":
-            raise refuse("duplicates first", "dask")
-        table = DaskTable(engine="dask", schema=schema, frame=self.frame)
-        if schema.currency_column is None:
-            return table
-        known = self.frame[schema.currency_column].drop_duplicates().compute()
-        labels = Source(from_frame(known.to_frame())).labels(schema.currency_column).labels
-        if not labels:
-            raise empty()
-        return replace(table, schema=replace(schema, currency=checks.one_currency(schema, labels)))
+        def currencies(column: str) -> pa.Table:
+            return from_frame(self.frame[column].drop_duplicates().compute().to_frame())
+
+        return DaskTable(engine="dask", frame=self.frame, schema=parts.checked(schema, self.columns, "dask", currencies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

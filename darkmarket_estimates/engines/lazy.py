@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from darkmarket_estimates._version import __version__
 from darkmarket_estimates.audit import Audit, Entry
@@ -89,7 +90,7 @@ class LazyTable(PlannedTable):
                 found = session.keep(query.touched(session.source))
                 n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
                 touched = found if n_touched else None
-            cells = session.fetch(query.cells(session.source, touched)).combine_chunks()
+            cells = session.fetch(query.cells(session.source, touched))
             if cells.num_rows == 0 and touched is None:
                 raise empty()
             status = query.statuses(cells)
@@ -99,7 +100,7 @@ class LazyTable(PlannedTable):
                 raise_repeated(session, query)
             kept = _without(cells, np.flatnonzero(status))
             markets = () if self.schema.market is None else checks.check_markets(
-                Source(cells).labels("market"), self.schema.market).labels
+                Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"), self.schema.market).labels
             rest, more, prices = self._touched(session, query, touched, n_touched)
             flags = self._flags(session, query, kept, touched, prices)
         # only now, without the session: what DuckDB held makes room for the labels of the vendors

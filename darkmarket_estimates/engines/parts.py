@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from darkmarket_estimates import errors
 from darkmarket_estimates.engines import alarms, checks
-from darkmarket_estimates.engines.plan import Step
+from darkmarket_estimates.engines.capabilities import refuse
+from darkmarket_estimates.engines.plan import Step, empty
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.engines.source import Source
+from darkmarket_estimates.engines.source import Source, require
 from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.totals.file import pack, unpack
 
@@ -40,6 +43,29 @@ class Part:
         """The inverse of `to_bytes`."""
         totals, more = unpack(packed)
         return cls(totals, more["rows"], Counter({int(price): times for price, times in more["prices"]}))
+
+
+def checked(
+    schema: Schema, columns: Sequence[str], engine: str, currencies: Callable[[str], pa.Table]
+) -> Schema:
+    """The schema, after what can be checked without a job; a column of currencies is asked which there are.
+
+    Raises
+    ------
+    DataError
+        A column is missing; two currencies.
+    NotSupportedError
+        A rule needs an order of rows.
+    """
+    require(columns, schema.columns)
+    if schema.listing is not None and schema.duplicates == "first":
+        raise refuse("duplicates first", engine)
+    if schema.currency_column is None:
+        return schema
+    labels = Source(currencies(schema.currency_column)).labels(schema.currency_column).labels
+    if not labels:
+        raise empty()
+    return replace(schema, currency=checks.one_currency(schema, labels))
 
 
 def answer(source: Source, schema: Schema, steps: Sequence[Step], by: Sequence[str], bands: Sequence[float]) -> Part:

@@ -117,15 +117,15 @@ class Query:
         band = [f"{sql.band(self._price, self.bands)} AS band"] if self.bands else []
         keys = [*self._keys, *band]
         if self._whole_listings:
-            return self._in_order(f"SELECT {', '.join(keys)}, {_listed(self._sums)} {rows} GROUP BY ALL")
-        parts = f"SELECT {', '.join(keys)}, listing, {_listed(self._sums)} {rows} GROUP BY ALL"
-        sums = {name: f"{'max' if name == 'top' else 'sum'}({name})" for name in _once(self._sums)}
+            return self._in_order(f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL")
+        parts = f"SELECT {', '.join(keys)}, listing, {sql.listed(self._sums)} {rows} GROUP BY ALL"
+        sums = {name: f"{'max' if name == 'top' else 'sum'}({name})" for name in sql.once(self._sums)}
         value = self.answers["value"]
         # a sum of whole numbers is a HUGEINT, which would arrive as decimals
         sums |= {"n": "CAST(sum(n) AS BIGINT)", "n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
                  "max_listing_value": f"max({value})"}
         named = [key.rpartition(" AS ")[2] for key in keys]
-        return self._in_order(f"SELECT {', '.join(named)}, {_listed(sums)} FROM ({parts}) GROUP BY ALL")
+        return self._in_order(f"SELECT {', '.join(named)}, {sql.listed(sums)} FROM ({parts}) GROUP BY ALL")
 
     @property
     def answers(self) -> dict[str, str]:
@@ -293,13 +293,3 @@ class Query:
     @staticmethod
     def _without(touched: str | None) -> str:
         return "" if touched is None else f" AS ours ANTI JOIN {touched} AS touched ON ours.h = touched.h"
-
-
-def _once(expressions: dict[str, str]) -> dict[str, str]:
-    """The expressions without those that stand there already."""
-    return {name: expression for expression, name in reversed(
-        {e: n for n, e in reversed(expressions.items())}.items())}
-
-
-def _listed(expressions: dict[str, str]) -> str:
-    return ", ".join(f"{expression} AS {name}" for name, expression in _once(expressions).items())

@@ -10,14 +10,13 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from darkmarket_estimates import errors
-from darkmarket_estimates.engines import checks, parts
-from darkmarket_estimates.engines.capabilities import refuse
+from darkmarket_estimates.engines import parts
 from darkmarket_estimates.engines.plan import PlannedTable, Step, empty
 from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source, require
@@ -27,8 +26,11 @@ from darkmarket_estimates.totals import Totals, check_by
 _NESTED = ("array", "map", "struct", "variant")
 _REST = ("what", "where", "expected", "got", "fix")
 #: An answer is a few rows: Spark keeps a large value in memory many times over, the driver's heap is 1 GB by default.
-_ANSWER = pa.schema([("part", pa.string()), ("at", pa.int32()), ("piece", pa.binary()), ("problem", pa.string())])
+_ANSWER = pa.schema([("part", pa.string()), ("at", pa.int32()), ("of", pa.int32()), ("piece", pa.binary()),
+                     ("problem", pa.string())])
 _PIECE = 2**20
+#: Bytes of pieces that come to the driver at a time; and of a whole answer that comes with the list of pieces.
+_ROUND, _SMALL = 2**25, 2**16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,18 +47,12 @@ class SparkOpener:
 
     def open(self, schema: Schema) -> SparkTable:
         """Check what can be checked without a job; a column of currencies is asked which there are."""
-        require(self.columns, schema.columns)
-        if schema.listing is not None and schema.duplicates == "first":
-            raise refuse("duplicates first", "spark")
-        table = SparkTable(engine="spark", schema=schema, frame=self.frame)
-        if schema.currency_column is None:
-            return table
+        def currencies(column: str) -> pa.Table:
+            return self.frame.selectExpr(_quoted(column)).distinct().limit(1000).toArrow()
+
         with _our_words():
-            known = self.frame.selectExpr(_quoted(schema.currency_column)).distinct().limit(1000).toArrow()
-        labels = Source(known).labels(schema.currency_column).labels
-        if not labels:
-            raise empty()
-        return replace(table, schema=replace(schema, currency=checks.one_currency(schema, labels)))
+            return SparkTable(engine="spark", frame=self.frame,
+                              schema=parts.checked(schema, self.columns, "spark", currencies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -80,9 +76,9 @@ class SparkTable(PlannedTable):
                 # without a number of partitions: spark.sql.shuffle.partitions holds, and Spark may join small ones
                 frame = frame.repartition(*parted)
             worker = _worker(names, self.schema, self.steps, tuple(groups), tuple(bands))
-            # toArrow() and not collect(), which takes an answer that breaks off for one that ends
-            found = frame.select(*ours).mapInArrow(worker, "part string, at int, piece binary, problem string").toArrow()
-        return parts.added(_parts(found)).finished()
+            answers = frame.select(*ours).mapInArrow(worker, "part string, at int, of int, piece binary, problem string")
+            pieces = _collected(answers)
+        return parts.added([parts.Part.from_bytes(packed) for packed in _joined(pieces)]).finished()
 
 
 def opener(frame: Any) -> SparkOpener:
@@ -97,7 +93,9 @@ def opener(frame: Any) -> SparkOpener:
         raise NotSupportedError("this kind of Spark table is not known", expected="a pyspark.sql DataFrame",
                                 got=f"{type(frame).__module__}.{type(frame).__qualname__}",
                                 fix="pandas on Spark: pass frame.to_spark()")
-    if frame.isStreaming:
+    with _our_words():  # over Spark Connect this is asked of the server
+        streams = frame.isStreaming
+    if streams:
         raise NotSupportedError("a stream has no end", expected="a DataFrame of a finished window",
                                 fix="take the totals of each batch in foreachBatch, and join them with Totals.then")
     return SparkOpener(frame)
@@ -123,31 +121,84 @@ def _worker(
             packed = parts.answer(Source(table, ordered=False), schema, steps, by, bands).to_bytes()
         except DataError as error:
             problem = json.dumps({"kind": type(error).__name__, **{name: getattr(error, name) for name in _REST}})
-        part = secrets.token_hex(8)
-        for at, start in enumerate(range(0, max(len(packed), 1), _PIECE)):
-            row = {"part": part, "at": at, "piece": packed[start:start + _PIECE], "problem": problem}
+        part, starts = secrets.token_hex(8), range(0, max(len(packed), 1), _PIECE)
+        for at, start in enumerate(starts):
+            row = {"part": part, "at": at, "of": len(starts), "piece": packed[start:start + _PIECE], "problem": problem}
             yield pa.RecordBatch.from_pylist([row], schema=_ANSWER)
 
     return answer
 
 
-def _parts(found: pa.Table) -> list[parts.Part]:
-    """The answers, put together from their pieces.
+def _collected(answers: Any) -> list[dict[str, Any]]:
+    """All pieces, in rounds that the driver has room for: the answers wait on the disks of the executors.
 
     Raises
     ------
     DataError
         What a worker found wrong; no row at all.
     """
-    pieces: dict[str, dict[int, bytes]] = {}
-    for row in found.to_pylist():
+    from pyspark import StorageLevel
+    from pyspark.errors import PySparkException
+
+    # toArrow() and not collect(), which takes an answer that breaks off for one that ends
+    try:
+        kept = answers.persist(StorageLevel.DISK_ONLY)
+    except PySparkException:  # Spark without servers of one's own keeps nothing: all in one round
+        return _checked(answers.toArrow().to_pylist())
+    try:
+        small = f"of = 1 AND length(piece) <= {_SMALL}"
+        found = _checked(kept.selectExpr("part", "at", "of", "problem", "length(piece) AS size",
+                                         f"CASE WHEN {small} THEN piece END AS piece").toArrow().to_pylist())
+        pieces = [row for row in found if row["piece"] is not None]
+        for first, last in _rounds([row for row in found if row["piece"] is None]):
+            pieces += kept.where(
+                f"(part, at) >= ('{first['part']}', {first['at']}) AND (part, at) <= ('{last['part']}', {last['at']}) "
+                f"AND NOT ({small})").select("part", "at", "of", "piece").toArrow().to_pylist()
+        return pieces
+    finally:
+        kept.unpersist()
+
+
+def _checked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, unless a worker found something wrong, or there is none."""
+    for row in rows:
         if row["problem"] is not None:
             problem = json.loads(row["problem"])
             raise getattr(errors, problem.pop("kind"))(**problem)
-        pieces.setdefault(row["part"], {})[row["at"]] = row["piece"]
-    if not pieces:
+    if not rows:
         raise empty()
-    return [parts.Part.from_bytes(b"".join(mine[at] for at in range(len(mine)))) for mine in pieces.values()]
+    return rows
+
+
+def _rounds(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The first and the last piece of each round, in the order of parts and pieces."""
+    found: list[list[dict[str, Any]]] = []
+    room = 0
+    for row in sorted(rows, key=lambda row: (row["part"], row["at"])):
+        room -= row["size"]
+        if room < 0:
+            found.append([])
+            room = _ROUND - row["size"]
+        found[-1].append(row)
+    return [(mine[0], mine[-1]) for mine in found]
+
+
+def _joined(pieces: list[dict[str, Any]]) -> list[bytes]:
+    """The answers, put together from their pieces.
+
+    Raises
+    ------
+    DataError
+        A piece is missing: an executor was lost between the rounds, and its partition was made again.
+    """
+    parted: dict[str, dict[int, bytes]] = {}
+    for row in pieces:
+        parted.setdefault(row["part"], {})[row["at"]] = row["piece"]
+    n_pieces = {row["part"]: row["of"] for row in pieces}
+    if any(len(mine) != n_pieces[part] for part, mine in parted.items()):
+        raise DataError("the answer of Spark broke off", got="an executor was lost while its answer was read",
+                        fix="ask again")
+    return [b"".join(mine[at] for at in range(len(mine))) for mine in parted.values()]
 
 
 def _quoted(column: str) -> str:

@@ -98,3 +98,13 @@ def band(price: str, edges: Sequence[float]) -> str:
     """Number of edges at or below a price."""
     cases = " ".join(f"WHEN {price} < {number(edge)} THEN {i}" for i, edge in enumerate(edges))
     return f"CAST(CASE {cases} ELSE {len(edges)} END AS INTEGER)"
+
+
+def once(expressions: dict[str, str]) -> dict[str, str]:
+    """The expressions without those that stand there already, under an earlier name."""
+    return {n: e for e, n in reversed({e: n for n, e in reversed(expressions.items())}.items())}
+
+
+def listed(expressions: dict[str, str]) -> str:
+    """What to select: each expression once, under its name."""
+    return ", ".join(f"{expression} AS {name}" for name, expression in once(expressions).items())

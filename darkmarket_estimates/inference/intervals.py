@@ -16,6 +16,7 @@ from darkmarket_estimates.inference.progress import Tell, quiet
 from darkmarket_estimates.totals import VENDOR
 
 if TYPE_CHECKING:
+    from darkmarket_estimates.factors import Factor
     from darkmarket_estimates.inference.model import Model
 
 Interval = tuple[float, float] | None
@@ -24,16 +25,18 @@ ROWS = 256
 
 
 def intervals(
-    model: Model, rows: Sequence[np.ndarray], level: float, *, kept: Kept | None = None, tell: Tell = quiet
+    model: Model, rows: Sequence[np.ndarray], level: float, *, kept: Kept | None = None, own: Sequence[Factor] | None = None,
+    tell: Tell = quiet,
 ) -> list[Interval]:
     """Interval of each row, or None where there is nothing uncertain (or nothing stated) to base it on.
 
-    `kept` as in `laws`; `tell` is told the fraction done.
+    `kept` and `own` (not with a Range) as in `laws`; `tell` is told the fraction done.
     """
     out: list[Interval] = [None] * len(rows)
     if model.interval == "none" or not model.has_share:
         return out
     plain: list[int] = []
+    gammas: dict[int, float] = {}
     for i, cells in enumerate(rows):
         if not model.y[cells].any():
             continue
@@ -41,28 +44,35 @@ def intervals(
             continue  # one vendor says nothing of how vendors differ
         if (bounds := model.bounds(cells)) is None:
             plain.append(i)
-        else:
-            out[i] = _over_range(model, cells, bounds, level)
-            tell((i + 1) / len(rows))
+        elif (gamma := _tail_beyond(model, cells, bounds, level)) is not None:
+            gammas[i] = gamma
     ends = np.array([(1 - level) / 2, (1 + level) / 2])
-    ranged = len(rows) - len(plain)
+    done, whole = 0, max(len(plain) + len(gammas), 1)
     for start in range(0, len(plain), ROWS):
         some = plain[start : start + ROWS]
-        found = zip(some, laws(model, [rows[i] for i in some], "central", kept), strict=True)
+        mine = None if own is None else [own[i] for i in some]
+        found = zip(some, laws(model, [rows[i] for i in some], "central", kept, mine), strict=True)
         wide = [(i, law) for i, law in found if not known(law)]
         for (i, _), (low, high) in zip(wide, quantiles([law for _, law in wide], ends), strict=True):
             out[i] = max(0.0, float(low)), float(high)
-        tell((ranged + start + len(some)) / len(rows))
+        done += len(some)
+        tell(done / whole)
+    ranged = [*gammas]
+    for start in range(0, len(ranged), ROWS):
+        some = ranged[start : start + ROWS]
+        beyond = np.array([[gammas[i]] for i in some])
+        low, high = (quantiles(laws(model, [rows[i] for i in some], end, kept), p)[:, 0].tolist()
+                     for end, p in (("low", beyond), ("high", 1 - beyond)))
+        for i, *pair in zip(some, low, high, strict=True):
+            out[i] = max(0.0, pair[0]), pair[1]
+        done += len(some)
+        tell(done / whole)
     return out
 
 
-def _over_range(model: Model, cells: np.ndarray, bounds: tuple[float, float], level: float) -> Interval:
-    """Interval that covers wherever in the Range the assumption lies."""
-    gamma = imbens_manski(bounds, max(model.log_variance(cells, end) for end in ("low", "high")), level)
-    if gamma is None:
-        return None
-    low = model.law(cells, "low").quantile(gamma)
-    return max(0.0, float(low)), float(model.law(cells, "high").quantile(1 - gamma))
+def _tail_beyond(model: Model, cells: np.ndarray, bounds: tuple[float, float], level: float) -> float | None:
+    """Probability beyond each end of the interval that covers wherever in the Range the assumption lies."""
+    return imbens_manski(bounds, max(model.log_variance(cells, end) for end in ("low", "high")), level)
 
 
 def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float) -> float | None:

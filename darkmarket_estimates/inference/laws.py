@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,11 +71,16 @@ class Rows:
 Kept = dict[tuple[Hashable, ...], Law]
 
 
-def laws(model: Model, rows: Sequence[np.ndarray], scenario: str, kept: Kept | None = None) -> list[Law]:
+def laws(
+    model: Model, rows: Sequence[np.ndarray], scenario: str, kept: Kept | None = None, own: Sequence[Factor] | None = None
+) -> list[Law]:
     """Law of the total of each row in a scenario, every uncertain factor mixed in.
 
-    `kept` is filled with laws of parts, which another call for the same totals need not compute again.
+    `kept` is filled with laws of parts, which another call for the same totals need not compute again. `own` is an
+    uncertain factor of each row on all of it.
     """
+    if own is not None and model.interval in ("delta", "lognormal"):
+        return [law for cells, f in zip(rows, own, strict=True) for law in laws(_with(model, f), [cells], scenario)]
     at = model.configuration(scenario)
     every = Rows.of(rows)
     worth = model.y[every.cells] * model.multiplier(every.cells, at)
@@ -90,6 +95,9 @@ def laws(model: Model, rows: Sequence[np.ndarray], scenario: str, kept: Kept | N
     partial = np.array([every.sums(worth * ~inside[i]) > 0 for i in uncertain], dtype=bool).reshape(acts.shape) & acts
     out: list[Law] = [PointLaw(0.0)] * len(every)
     for i in np.flatnonzero(partial.any(axis=0)).tolist():
+        if own is not None:
+            out[i] = laws(_with(model, own[i]), [rows[i]], scenario)[0]
+            continue
         acting = {u: model.factors[u] for u, a in zip(uncertain, acts[:, i], strict=True) if a}
         out[i] = _over_parts(model, rows[i], at, acting, {} if kept is None else kept)
     whole = np.flatnonzero(~partial.any(axis=0) & (totals > 0))
@@ -98,12 +106,19 @@ def laws(model: Model, rows: Sequence[np.ndarray], scenario: str, kept: Kept | N
         alike = whole[kind.ravel() == k]
         if len(alike):
             acting = {u: model.factors[u] for u, a in zip(uncertain, kinds[:, k], strict=True) if a}
-            for i, law in zip(alike, _over_share(model, every.some(alike), at, acting), strict=True):
+            mine = None if own is None else [own[i] for i in alike.tolist()]
+            for i, law in zip(alike, _over_share(model, every.some(alike), at, acting, mine), strict=True):
                 out[i] = law
     return out
 
 
-def _over_share(model: Model, rows: Rows, at: Configuration, acting: Mapping[int, Factor]) -> list[Law]:
+def _with(model: Model, factor: Factor) -> Model:
+    return replace(model, factors=(*model.factors, factor))
+
+
+def _over_share(
+    model: Model, rows: Rows, at: Configuration, acting: Mapping[int, Factor], own: Sequence[Factor] | None = None
+) -> list[Law]:
     """Laws under factors that act on all of each row.
 
     Conditional on an uncertain mean review share the realised total is no pure scale of it; of the others it is.
@@ -123,6 +138,8 @@ def _over_share(model: Model, rows: Rows, at: Configuration, acting: Mapping[int
     others = [(f.spec, at[i], f.power) for i, f in acting.items() if i != mixed]
     if found is None:
         found = _conditional(model, rows, at)
+    if own is not None:  # the law is that of the row without its own factor: nothing is central about it
+        return [scaled(confidence.tabulated(law), [*others, (f.spec, 1.0, f.power)]) for law, f in zip(found, own, strict=True)]
     return [scaled(confidence.tabulated(law), others) for law in found] if others else list(found)
 
 

@@ -23,6 +23,16 @@ def test_uniform_ranks_pass_and_others_do_not():
     assert bad.to_frame().loc["b", "mean_rank"] < 0.45
 
 
+@pytest.mark.parametrize("n_draws", [7, 19, 50, 100])
+def test_uniform_ranks_are_central_as_often_as_they_should(n_draws):
+    """Each rank once: half of them below the middle and 90 % in the central 90 %, whatever the number of draws."""
+    table = Calibration(ranks={"a": np.arange(n_draws + 1)}, n_draws=n_draws, entropy=1).to_frame()
+    assert table.loc["a", "mean_rank"] == pytest.approx(0.5, abs=1e-12)
+    assert table.loc["a", "central_90"] == pytest.approx(0.9, abs=1e-12)
+    edge = Calibration(ranks={"a": np.array([0, n_draws])}, n_draws=n_draws, entropy=1).to_frame()
+    assert edge.loc["a", "central_90"] == pytest.approx(max(0.0, 1 - 0.05 * (n_draws + 1)), abs=1e-12)
+
+
 def test_ranks_that_crowd_the_middle_are_caught():
     middle = 50 + (ranks() - 50) // 2
     assert not Calibration(ranks={"a": middle}, n_draws=100, entropy=1).passed

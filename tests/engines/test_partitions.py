@@ -9,7 +9,7 @@ import pytest
 
 from darkmarket_estimates import DataError, HoldingPrice, Listings, ReviewRate, Totals, turnover
 from darkmarket_estimates.distribution.resampling import bootstrap, key_of, poisson_weights
-from darkmarket_estimates.engines import checks, parts
+from darkmarket_estimates.engines import checks, parts, spark
 from darkmarket_estimates.engines.plan import Clean
 from darkmarket_estimates.engines.source import Source
 from tests.engines.tables_elsewhere import assert_alike, elsewhere
@@ -97,3 +97,22 @@ def test_any_lazy_table_can_be_read_whole(kind, tmp_path):
     listings = Listings(frame, **ROLES, duplicates="keep", engine="memory")
     assert_alike(Listings(table, **ROLES, duplicates="keep").totals(), listings.totals())
     assert len(listings.to_frame()) == 60
+
+
+def test_pieces_of_spark_come_in_rounds():
+    """In the order of parts and pieces, as many at a time as the driver has room for, each exactly once."""
+    rows = [{"part": part, "at": at, "size": 2**20} for at in (2, 0, 1) for part in ("b", "a")]
+    rows += [{"part": "c", "at": 0, "size": 3 * spark._ROUND}, {"part": "d", "at": 0, "size": 5}]
+    ends = [(first["part"], first["at"], last["part"], last["at"]) for first, last in spark._rounds(rows)]
+    assert ends == [("a", 0, "b", 2), ("c", 0, "c", 0), ("d", 0, "d", 0)]
+    full = [{"part": "a", "at": at, "size": spark._ROUND // 4} for at in range(8)]
+    assert [(first["at"], last["at"]) for first, last in spark._rounds(full)] == [(0, 3), (4, 7)]
+    assert spark._rounds([]) == []
+
+
+def test_an_answer_of_spark_without_a_piece_is_refused():
+    whole = [{"part": part, "at": at, "of": 3, "piece": f"{part}{at} ".encode()} for at in (2, 0, 1) for part in "ab"]
+    assert sorted(spark._joined(whole)) == [b"a0 a1 a2 ", b"b0 b1 b2 "]
+    for missing in range(len(whole)):
+        with pytest.raises(DataError, match="answer of Spark broke off"):
+            spark._joined(whole[:missing] + whole[missing + 1:])

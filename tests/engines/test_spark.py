@@ -248,6 +248,35 @@ def test_large_answers_come_in_pieces(there):
     assert_alike(Listings(given, **roles).totals(), Listings(there(given), **roles).totals())  # two megabytes a partition
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "serverless"])
+def test_answers_wait_on_the_executors(there, spark, monkeypatch, keeps):
+    """Large ones are read in rounds, each made once; nothing stays behind. A Spark that keeps nothing is read at once."""
+    from pyspark.errors import PySparkException
+
+    from darkmarket_estimates.engines import spark as ours
+
+    given = table().select(["price", "reviews"]).append_column("seller", pa.array([f"{i:0100000d}" for i in range(60)]))
+    frame, roles = there(given), {**ROLES, "listing": None}
+    kind, asked, kept = type(frame), [], []
+    arrow, persist, unpersist = kind.toArrow, kind.persist, kind.unpersist
+
+    def keep(self, level):
+        if not keeps:
+            raise PySparkException("PERSIST is not supported")
+        kept.append(1)
+        return persist(self, level)
+
+    monkeypatch.setattr(kind, "toArrow", lambda self: asked.append(1) or arrow(self))
+    monkeypatch.setattr(kind, "persist", keep)
+    monkeypatch.setattr(kind, "unpersist", lambda self, *given: kept.append(-1) or unpersist(self, *given))
+    monkeypatch.setattr(ours, "_ROUND", 2**20)
+    assert_alike(Listings(given, **roles).totals(), Listings(frame, **roles).totals())
+    assert (len(asked) >= 1 + 6 and kept == [1, -1]) if keeps else (len(asked) == 1 and kept == [])
+    with pytest.raises(DataError, match="price cannot be used"):
+        Listings(frame.selectExpr("-price AS price", "reviews", "seller"), **roles).totals()
+    assert sum(kept) == 0
+
+
 def test_the_whole_table_on_the_driver(there):
     given = table()
     listings = Listings(there(given), **ROLES, engine="memory")

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -98,3 +99,43 @@ def test_what_does_not_add_up_over_days_is_refused():
     # one window is added, not joined: a listing in both would count twice without a word
     with pytest.raises(DataError, match="'window'"):
         scan(frame, DAYS[0], DAYS[1]) + scan(frame, DAYS[1], DAYS[2])
+
+
+def cells(first: str, after: str, vendor: str = "ann", **header) -> Totals:
+    """One vendor's day."""
+    totals = Totals.from_cells(vendor=[vendor], value=[1.0], reviews=[1], currency="USD", window=(first, after))
+    return replace(totals, header=replace(totals.header, **header))
+
+
+def test_joining_is_associative():
+    a, b, c, d = (cells(first, after) for first, after in itertools.pairwise(DAYS[:5]))
+    left, right = a.then(b).then(c).then(d), a.then(b).then(c.then(d))
+    assert left.header == right.header and left.header.n_windows == 4 and left.header.window == (DAYS[0], DAYS[4])
+
+
+def test_markets_and_flags_of_either_day_are_kept():
+    one = cells(DAYS[0], DAYS[1], markets=("B",), flags=("late", "odd"))
+    joined = one.then(cells(DAYS[1], DAYS[2], markets=("A", "B"), flags=("odd", "new")))
+    assert joined.header.markets == ("A", "B") and joined.header.flags == ("late", "odd", "new")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_rate_on_either_day_is_refused(which):
+    days = [cells(DAYS[0], DAYS[1], per_day=which == 0), cells(DAYS[1], DAYS[2], per_day=which == 1)]
+    with pytest.raises(DataError, match="rates a day do not add up"):
+        days[0].then(days[1])
+
+
+def test_a_detection_model_is_refused():
+    model = Detection(kind="huggins", formula=("1",), coefficients=(0.0,), covariance=((1.0,),), aliased=(),
+                      reached=1.0)
+    one, two = cells(DAYS[0], DAYS[1], detection=model), cells(DAYS[1], DAYS[2], detection=model)
+    with pytest.raises(DataError, match="how often a listing was seen"):
+        one.then(two)
+
+
+def test_anonymous_vendors_of_two_days_cannot_be_joined():
+    one = cells(DAYS[0], DAYS[1]).anonymised()
+    two = replace(cells(DAYS[1], DAYS[2]), header=replace(one.header, window=(DAYS[1], DAYS[2])))
+    with pytest.raises(DataError, match="cannot be told apart"):
+        one.then(two)

@@ -1,0 +1,203 @@
+"""The sampler's coordinates change no posterior: same density, same draws in any number of processes, priors unchanged."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from darkmarket_estimates.bayes import (
+    HalfNormal,
+    LogNormal,
+    Normal,
+    _arviz,
+    calibration,
+    coordinates,
+    law_coordinates,
+    sampling,
+)
+from tests.bayes.markets import vendors
+
+PRIORS = {"size_centre": Normal(1.5, 2.0), "size_sd": LogNormal(1.0, 0.5), "upper_tail": HalfNormal(0.4, 0.95),
+          "lower_tail": HalfNormal(1.5)}
+
+
+def bent_model():
+    """Two parameters on a ridge, one of them positive."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        shift = pm.Data("shift", np.array(0.0))
+        a = pm.Normal("a", 0.0, 1.0)
+        b = pm.HalfNormal("b", 1.0)
+        pm.Potential("ridge", -0.5 * ((a + b - shift) / 0.05) ** 2)
+    return model
+
+
+@pytest.fixture(scope="module")
+def bent():
+    model = bent_model()
+    return model, sampling.compiled_step(model)
+
+
+def test_the_density_is_that_of_the_model_up_to_a_constant(bent):
+    model, step = bent
+    own = model.logp_dlogp_function(ravel_inputs=True)
+    own.set_extra_values({})
+    rng = np.random.default_rng(1)
+    step.standard.put(np.array([0.3, -0.2]), np.array([[0.5, 0.1], [-0.4, 0.7]]), normal=True)
+    z = rng.standard_normal((4, 2))
+    x = np.array([0.3, -0.2]) + z @ np.array([[0.5, 0.1], [-0.4, 0.7]]).T
+    ours, theirs = [step.density(row) for row in z], [own(row) for row in x]
+    gaps = [float(a[0]) - float(b[0]) for a, b in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a[1], np.array([[0.5, 0.1], [-0.4, 0.7]]).T @ b[1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_at_the_mode_the_density_is_standard_normal(bent, shift):
+    """Placed anew for the data that the model holds: gradient 0 and curvature 1."""
+    import pymc as pm
+
+    model, step = bent
+    pm.set_data({"shift": np.array(shift)}, model=model)
+    with sampling.quiet():
+        step.standard.place(step.density)
+    assert step.standard.normal
+    np.testing.assert_allclose(step.density(np.zeros(2))[1], 0.0, atol=0.02)
+    h = 1e-3
+    second = [(step.density(h * e)[1] - step.density(-h * e)[1]) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(second, -np.eye(2), atol=0.02)
+
+
+def test_the_posterior_is_right_on_the_ridge(bent):
+    """a + b is nearly 3 and b is half normal: b given a + b = 3 has the density of N(3 / 2, 1 / 2) above 0."""
+    import pymc as pm
+
+    model, step = bent
+    pm.set_data({"shift": np.array(3.0)}, model=model)
+    draws = _arviz.flat_draws(sampling.sample(model, draws=800, chains=2, rng=np.random.default_rng(2), step=step,
+                                              cores=1, progress=False))
+    assert set(draws) == {"a", "b"}
+    law = stats.truncnorm(-1.5 / np.sqrt(0.5), np.inf, 1.5, np.sqrt(0.5))
+    assert draws["b"].mean() == pytest.approx(law.mean(), abs=4 * law.std() / np.sqrt(400))
+    assert draws["b"].std() == pytest.approx(law.std(), rel=0.12)
+    np.testing.assert_allclose(draws["a"] + draws["b"], 3.0, atol=0.3)
+
+
+def test_a_used_step_draws_the_same_in_two_processes(bent):
+    """PyMC starts to adapt anew in one process alone: in others a used step kept its last step size, and stood still."""
+    import pymc as pm
+
+    model, step = bent
+    pm.set_data({"shift": np.array(1.0)}, model=model)
+    sampling.sample(model, draws=2, tune=2, chains=1, rng=np.random.default_rng(0), step=step, cores=1, progress=False)
+    one, two = (_arviz.flat_draws(sampling.sample(model, draws=50, tune=60, chains=2, rng=np.random.default_rng(4), step=step,
+                                                  cores=cores, progress=False)) for cores in (1, 2))
+    assert np.unique(one["a"]).size > 50
+    np.testing.assert_array_equal(one["a"], two["a"])
+
+
+def test_without_a_mode_the_model_samples_in_its_own_coordinates():
+    """Flat between two walls: there is no curvature to stand on."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        a = pm.Flat("a", initval=0.0)
+        pm.Normal("b", 0.0, 1.0)
+        pm.Potential("wall", -pm.math.log1pexp(50 * (pm.math.abs(a) - 1)) )
+    step = sampling.compiled_step(model)
+    draws = _arviz.flat_draws(sampling.sample(model, draws=300, tune=300, chains=2, rng=np.random.default_rng(1), step=step,
+                                              cores=1, progress=False))
+    assert not step.standard.normal
+    assert np.abs(draws["a"]).max() < 1.5
+    assert draws["a"].std() == pytest.approx(1 / np.sqrt(3), rel=0.15)
+
+
+def test_starts_are_wider_than_the_posterior(bent):
+    _, step = bent
+    with sampling.quiet():
+        step.standard.place(step.density)
+    z = np.array([s[coordinates.COORDINATES] for s in step.standard.starts(step.density, 2000, np.random.default_rng(1))])
+    assert z.std() == pytest.approx(coordinates.START_SD, rel=0.05)
+
+
+def test_other_data_have_other_coordinates(flexible):
+    """What SBC relies on: the mode of each data set, with one compiled function."""
+    calibration.put(flexible.model, flexible.data)
+    with sampling.quiet():
+        flexible.step.standard.place(flexible.step.density)
+        first = flexible.step.standard.centre.get_value().copy()
+        calibration.put(flexible.model, flexible.spec.data(vendors(seed=2)))
+        flexible.step.standard.place(flexible.step.density)
+    assert flexible.step.standard.normal
+    assert np.abs(first - flexible.step.standard.centre.get_value()).max() > 0.01
+
+
+# -- the flexible law of sizes --------------------------------------------------------------------------------------------
+
+
+def log_prior(c, s, u, low):
+    """Of (c, s, u, l) by SciPy."""
+    return (stats.norm.logpdf(c, 1.5, 2.0) + stats.lognorm.logpdf(s, 0.5) + stats.halfnorm.logpdf(u, scale=0.4)
+            + stats.halfnorm.logpdf(low, scale=1.5))
+
+
+def test_body_and_tails_have_the_density_of_their_priors():
+    """Density in the sampler's coordinates = density of the priors times the Jacobian determinant, by differences."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        law_coordinates.body_and_tails(PRIORS)
+    values = model.value_vars
+    shown = {v.name: v for v in model.deterministics}
+    with sampling.quiet():
+        density = pm.compile(values, model.logp(), mode="FAST_COMPILE")
+        back = pm.compile(values, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
+    rng = np.random.default_rng(5)
+    order = [v.name for v in values]
+    gaps = []
+    for _ in range(12):
+        x = np.array([{"size_mean_": 1.5, "size_spread_": 0.3}.get(name, 0.0) for name in order]) + 0.7 * rng.standard_normal(4)
+        h = 1e-5
+        jacobian = np.array([(np.array(back(*(x + h * e))) - np.array(back(*(x - h * e)))) / (2 * h) for e in np.eye(4)])
+        c, s, u, low = map(float, back(*x))
+        assert s > 0
+        assert 0 < u < 0.95
+        assert low > 0
+        gaps.append(float(density(*x)) - log_prior(c, s, u, low) - np.linalg.slogdet(jacobian)[1])
+    np.testing.assert_allclose(gaps, gaps[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", [HalfNormal(2.0), HalfNormal(0.4, 0.95), LogNormal(0.7, 0.5)],
+                         ids=["open", "bounded", "log-normal"])
+def test_a_positive_parameter_has_its_prior(prior):
+    """The density by the coordinate, integrated up to a point, is the prior's distribution function."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        law_coordinates.positive("tail", prior)
+    with sampling.quiet():
+        both = pm.compile(model.value_vars, [model.logp(), *model.replace_rvs_by_values(model.deterministics)],
+                          mode="FAST_COMPILE")
+    grid = np.linspace(-8, 25, 6601)
+    log_p, value = np.array([both(x) for x in grid], dtype=float).T
+    mass = np.exp(log_p - log_p.max())
+    cumulative = np.cumsum(mass) - mass / 2
+    np.testing.assert_allclose(cumulative / mass.sum(), prior.cdf(value), atol=2e-4)
+
+
+def test_the_spread_stays_the_same_whatever_the_tails():
+    """With short tails t is the standard deviation of log rates and m their mean, to the order of the reaches."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        law_coordinates.body_and_tails(PRIORS)
+    shown = {v.name: v for v in model.deterministics}
+    with sampling.quiet():
+        back = pm.compile(model.value_vars, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
+    order = [v.name for v in model.value_vars]
+    point = {"size_mean_": 1.2, "size_spread_": 0.4, "upper_tail_": special.ndtri(0.2 / 0.95), "lower_tail_": -0.6}
+    c, s, u, low = map(float, back(*(point[name] for name in order)))
+    assert u == pytest.approx(0.2, rel=1e-9)
+    assert c + u - low == pytest.approx(1.2, abs=low**3 / (3 * law_coordinates.MEAN_REACH**2) * 1.1)
+    assert np.sqrt(s**2 + u**2 + low**2) == pytest.approx(np.exp(0.4), rel=0.01)

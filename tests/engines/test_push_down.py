@@ -1,0 +1,216 @@
+"""What makes the push-down fast changes no number: each shortcut beside the reference engine, on tables made to break it."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from darkmarket_estimates import DataError, ExchangeRate, HoldingPrice, Listings
+from darkmarket_estimates.engines import duckdb as sessions
+from darkmarket_estimates.engines import lazy
+from darkmarket_estimates.engines.lazy import LazyTable
+from tests.engines.tables_elsewhere import assert_parity, elsewhere
+from tests.engines.test_parity import repeated_listings
+from tests.tables import ROLES, listing_table
+
+KEPT = {**ROLES, "duplicates": "keep"}
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[str, pa.Table]]:
+    """Every statement and its answer."""
+    found: list[tuple[str, pa.Table]] = []
+    fetch = sessions.OwnSession.fetch
+
+    def told(self, statement):
+        answer = fetch(self, statement)
+        found.append((statement, answer))
+        return answer
+
+    monkeypatch.setattr(sessions.OwnSession, "fetch", told)
+    return found
+
+
+@pytest.mark.parametrize("roles", [KEPT, {**ROLES, "listing": None}], ids=["by listing", "by row"])
+def test_no_answer_is_a_decimal(roles, tmp_path, asked):
+    """DuckDB's sum of whole numbers is a HUGEINT, which becomes Python objects: a fifth of the scan went there."""
+    frame, options = elsewhere(repeated_listings(), tmp_path, "parquet")
+    Listings(frame, **roles, market="market", **options).totals()
+    types = {name: str(kind) for name, kind in zip(asked[-1][1].column_names, asked[-1][1].schema.types)}
+    assert types["n"] == "int64" and {types[name] for name in types if name not in ("market", "who", "n", "n_listings")} == {
+        "double"}
+
+
+@pytest.mark.parametrize("scope", ["market", "all markets"])
+@pytest.mark.parametrize("kind", ["parquet", "relation", "csv"])
+def test_vendors_are_joined_with_their_markets_in_order(kind, scope, tmp_path):
+    """Labels in the order of the joined text, not of the pairs: "a" < "a-" but "a-|x" < "a|x" where "-" < "|"."""
+    frame = listing_table(240)
+    frame["market"] = [["a", "a\x1e", "a ", "b", None, "(missin"][i % 6] for i in range(240)]
+    frame["seller"] = [["x", "\x01low", "ü", "日本", "\x7f"][i % 5] for i in range(240)]
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    want = assert_parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=60)), {"by": "category"},
+                         **ROLES, market="market", vendor_scope=scope)
+    assert list(want.keys["vendor"].labels) == sorted(want.keys["vendor"].labels)
+
+
+@pytest.mark.parametrize("seller", [["\x01a", "\x02b", "z"], ["x", "y", "z"], ["\x01a", "\x02b", "\x03"], [1, 2, 3]],
+                         ids=["around", "above", "below", "numbers"])
+def test_rows_that_a_rule_drops_are_left_out_wherever_they_are_sorted(seller, tmp_path):
+    """Cells of dropped rows stand together at the head, in the middle, at the end, or among the others."""
+    frame = listing_table(90).assign(seller=[seller[i % 3] for i in range(90)])
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for market in (None, "market"):
+        want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(cap=50)), {"by": "country"},
+                             **ROLES, market=market)
+        assert list(want.audit)[1].rows > 9
+    assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(cap=1e-9)), {}, **ROLES)
+
+
+@pytest.mark.parametrize("some", [[], [0], [0, 1], [3], [2, 3], [4], [0, 1, 2, 3, 4], [0, 2], [1, 4]], ids=str)
+def test_cells_without_some(some):
+    cells = pa.table({"n": np.arange(5)})
+    assert lazy._without(cells, np.array(some, dtype=np.int64)).column("n").to_pylist() == [
+        i for i in range(5) if i not in some]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation"])
+def test_a_vendor_of_the_reserved_name_is_refused(kind, tmp_path):
+    table = pa.Table.from_pandas(listing_table(20).assign(seller="(missing)"), preserve_index=False)
+    with pytest.raises(DataError, match="group without a label"):
+        Listings(table, **ROLES, market="market").totals()
+    frame, options = elsewhere(table, tmp_path, kind)
+    with pytest.raises(DataError, match="group without a label"):
+        Listings(frame, **ROLES, market="market", **options).totals()
+
+
+def wild(**columns) -> pa.Table:
+    """Three rows a listing; in every second one, the last price is nine times the others."""
+    n = 60
+    frame = pd.DataFrame({"id": [f"l{i // 3}" for i in range(n)], "price": [90.0 if i % 6 == 5 else 10.0 for i in range(n)],
+                          "reviews": [2.0] * n, "seller": [f"s{i // 3 % 4}" for i in range(n)],
+                          "day": pd.Timestamp("2016-01-03")})
+    return pa.Table.from_pandas(frame.assign(**columns), preserve_index=False)
+
+
+def put(values: list, **where: object) -> list:
+    """The values with others at some rows."""
+    return [where.get(f"at{i}", value) for i, value in enumerate(values)]
+
+
+PRICES, COUNTS = wild().column("price").to_pylist(), [2.0] * 60
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation", "lazyframe"])
+@pytest.mark.parametrize("columns", [
+    {"price": put(PRICES, at4=-1.0)}, {"price": put(PRICES, at1=-1.0, at4=None)}, {"price": put(PRICES, at0=np.inf)},
+    {"price": put(PRICES, at3=np.nan, at1=np.nan)}, {"reviews": put(COUNTS, at4=0.5)},
+    {"reviews": put(COUNTS, at1=0.5, at4=-1.0)}, {"seller": put(["s"] * 60, at5=None)},
+    {"day": put([pd.Timestamp("2016-01-03")] * 60, at3=pd.Timestamp("2016-02-01"), at1=pd.Timestamp("2016-02-02"))},
+], ids=["touched", "both", "infinite", "nan", "count", "counts", "vendor", "days"])
+def test_bad_rows_of_touched_listings_are_told_as_those_of_the_whole_table(kind, columns, tmp_path):
+    """The scan for touched listings checks nothing, and the scan that sums leaves them out."""
+    def ask(frame, **options):
+        listings = Listings(frame, **KEPT, date="day", **options).to_currency("EUR", {"2016-01-03": 2.0})
+        return listings.clean(HoldingPrice(upper_multiple=5)).totals()
+
+    table = wild(**columns)
+    with pytest.raises(DataError) as want:
+        ask(table)
+    frame, options = elsewhere(table, tmp_path, kind)
+    with pytest.raises(DataError) as got:
+        ask(frame, **options)
+    assert got.value.what.replace("of 60 ", "") == want.value.what.replace("of 60 ", "")
+    if kind == "parquet" and "day" not in columns:
+        assert got.value.where == want.value.where and got.value.got == want.value.got
+
+
+TWICE = {
+    "two medians": lambda t: t.clean(HoldingPrice(cap=200, upper_multiple=2)).clean(HoldingPrice(cap=90, lower_multiple=0.5)),
+    "a later cap": lambda t: t.clean(HoldingPrice(upper_multiple=2)).clean(HoldingPrice(cap=40)),
+    "an earlier cap": lambda t: t.clean(HoldingPrice(cap=90)).clean(HoldingPrice(upper_multiple=1.5, min_observations=5)),
+    "mended, then multiples": lambda t: (t.clean(HoldingPrice(cap=90, action="median"))
+                                         .clean(HoldingPrice(upper_multiple=1.5, lower_multiple=0.7))),
+    "a cap between": lambda t: (t.to_currency("EUR", ExchangeRate(0.5)).clean(HoldingPrice(cap=60))
+                                .to_currency("GBP", ExchangeRate(3.0)).clean(HoldingPrice(cap=120, lower_multiple=0.5))),
+}
+
+
+@pytest.mark.parametrize("rule", TWICE)
+@pytest.mark.parametrize("policy", ["keep", "sum", "largest"])
+def test_rules_one_after_the_other(rule, policy, tmp_path):
+    assert_parity(repeated_listings(), tmp_path, "parquet", TWICE[rule], {"by": "category"}, **{**ROLES, "duplicates": policy})
+
+
+def narrow(table: pa.Table, tmp_path, asked, rule: HoldingPrice, policy: str = "keep") -> int | None:
+    """Rows of the listings that the narrow scan found; None where there was no such scan."""
+    frame, options = elsewhere(table, tmp_path, "parquet")
+    listings = Listings(frame, **{**ROLES, "duplicates": policy, **options}).clean(rule)
+    asked.clear()
+    listings.totals()
+    found = [answer for statement, answer in asked if statement.startswith("SELECT coalesce(sum(n), 0)")]
+    return found[0].column(0)[0].as_py() if found else None
+
+
+def test_only_listings_that_the_rule_can_touch_are_read(tmp_path, asked):
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=5)) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=9)) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=8.999)) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(lower_multiple=1 / 8.999)) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(lower_multiple=1 / 9.001)) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=5, min_observations=3)) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=5, min_observations=4)) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=50, upper_multiple=5)) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=90, upper_multiple=5)) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=50, action="median")) == 30
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=90, action="median")) == 0
+
+
+def test_a_listing_of_one_row_is_its_own_median(tmp_path, asked):
+    """Where no listing repeats, multiples touch nothing, and there is no scan for them; a cap may still have to mend."""
+    table = pa.Table.from_pandas(listing_table(60), preserve_index=False)
+    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=2, lower_multiple=0.5, min_observations=1), "error") is None
+    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=2), "keep") == 0
+    above = int((listing_table(60).price > 60).sum())
+    assert narrow(table, tmp_path, asked, HoldingPrice(cap=60, upper_multiple=2, action="median"), "error") == above > 0
+    for rule in (HoldingPrice(upper_multiple=1, min_observations=1), HoldingPrice(cap=60, lower_multiple=1, action="median")):
+        assert_parity(table, tmp_path, "parquet", lambda t, rule=rule: t.clean(rule), {"by": "country"}, **ROLES)
+
+
+def test_labels_are_made_when_duckdb_has_let_go(tmp_path, monkeypatch):
+    """What DuckDB holds and what Python makes of its answer are not in memory together."""
+    open_now: list[int] = []
+    close, totals = sessions.connection, LazyTable._totals
+
+    def counted(limits):
+        manager = close(limits)
+
+        class Session:
+            def __enter__(self):
+                open_now.append(1)
+                return manager.__enter__()
+
+            def __exit__(self, *error):
+                open_now.pop()
+                return manager.__exit__(*error)
+
+        return Session()
+
+    from darkmarket_estimates.engines import files
+
+    monkeypatch.setattr(files, "connection", counted)
+    monkeypatch.setattr(LazyTable, "_totals", lambda self, *given: open_now.append(-len(open_now)) or totals(self, *given))
+    frame, options = elsewhere(repeated_listings(), tmp_path, "parquet")
+    Listings(frame, **KEPT, **options).clean(HoldingPrice(upper_multiple=2)).totals()
+    assert open_now == [0]
+
+
+@pytest.mark.parametrize("top", [9_999.0, 10_024.0, 10_026.0])
+@pytest.mark.parametrize("listing", [None, "id"])
+def test_the_alarm_looks_at_prices_with_reviews(top, listing, tmp_path):
+    """A high price without reviews is none; the threshold is a hundredth of the highest that has some, by quarters."""
+    n = 301
+    table = pa.table({"id": [f"l{i // 3}" for i in range(n)], "price": [100.0] * (n - 2) + [top, 1e9],
+                      "reviews": [1] * (n - 1) + [0], "seller": [f"s{i % 2}" for i in range(n)]})
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t, {}, **{**KEPT, "listing": listing})
+    assert bool(want.header.flags) == (top > 10_025)
