@@ -111,7 +111,7 @@ def add(rows: list[tuple[bool, bool, float]], est: dme.Estimate, truth: float) -
 # -- speed ------------------------------------------------------------------------------------------------------------
 
 
-def speed(n: int, sampler: str | None = None) -> None:
+def speed(n: int, target_accept: float, sampler: str | None = None) -> None:
     """Compression and sampling; processor seconds beside wall seconds, for machines that others use too."""
     rng = np.random.default_rng(1)
     sales = rng.poisson(sales_rate("log-normal", rng.uniform(size=int(n * 1.25))))
@@ -125,7 +125,7 @@ def speed(n: int, sampler: str | None = None) -> None:
     print(f"{data.arrays['count_n'].size:,} cells of counts, {data.arrays['value_n'].size:,} of values")
     name = sampler or ("pymc" if missing("nutpie") else "nutpie")  # as `fit` chooses
     with clock(f"{name}: compilation"):
-        run = SAMPLERS[name](spec.model(data))
+        run = SAMPLERS[name](spec.model(data), target_accept)
     with clock(f"{name}: 4 x ({sampling.TUNE} + 1,000) iterations, {CORES} processor(s)"):
         container = run(4, CORES)
     checks = diagnostics.check_container(container, "nuts")
@@ -344,12 +344,13 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=None)
     parser.add_argument("--laws", nargs="+", default=list(SPECS), choices=list(SPECS))
     parser.add_argument("--target-accept", type=float, default=0.9)
+    parser.add_argument("--sampler", choices=tuple(SAMPLERS), help="of `speed`; nutpie by default where it is installed")
     parser.add_argument("--vendors", type=int, default=300)
     parser.add_argument("--populations", nargs="+", default=["log-normal", "gamma", "pareto"])
     parser.add_argument("--models", nargs="+", default=[], help="of `sbc`; all by default")
     args = parser.parse_args()
     if args.part == "speed":
-        speed(args.n or 2_000_000)
+        speed(args.n or 2_000_000, args.target_accept, args.sampler)
     elif args.part == "plain":
         plain([args.n] if args.n else [2000, 5000], args.laws, args.target_accept)
     elif args.part == "coverage":

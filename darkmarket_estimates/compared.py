@@ -23,7 +23,8 @@ class Compared(Figures):
         """Share of one group in the total, with its interval.
 
         Factors that are common to all groups cancel, so the share has no uncertainty from them; the flag "one review
-        share for all groups" says so where nothing is stated about differences.
+        share for all groups" says so where nothing is stated about differences. Under ``coverage=Huggins(...)`` unseen
+        listings are part of it, with one fit for all groups; a lower bound has no share.
 
         Parameters
         ----------
@@ -38,6 +39,13 @@ class Compared(Figures):
         Returns
         -------
         Ratio
+
+        Raises
+        ------
+        DataError
+            No such group.
+        NotSupportedError
+            Unseen listings by `ValueChao` or `CountTimesMean`, or a detection model beside a Range.
 
         Examples
         --------
@@ -73,7 +81,7 @@ class Compared(Figures):
         """This total over another: growth between two windows, or one market beside another.
 
         Vendors present in both are one vendor, with one weight and one review share; assumptions that both estimates
-        state alike cancel.
+        state alike cancel. Detection models (``coverage=Huggins(...)``) of two tables are taken as unrelated, and flagged.
 
         Parameters
         ----------

@@ -118,3 +118,47 @@ def test_a_range_is_covered_with_the_larger_of_the_two_spreads():
     assert 0.026 < gamma < 0.049
     ends = est.model.law(cells, "low").quantile(gamma), est.model.law(cells, "high").quantile(1 - gamma)
     assert est.interval == pytest.approx(ends, rel=1e-6)
+
+
+def test_a_share_carried_over_with_a_spread_between_markets_is_not_flagged_as_of_one_market():
+    from dataclasses import replace
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rate = ReviewRate.from_counts(reviews=[4, 11, 30, 2, 25], sales=[10, 20, 70, 5, 40])
+    flag = "review share fitted from counts"
+    assert any(f.startswith(flag) for f in turnover(grouped(), review_rate=rate).flags)
+    assert not any(f.startswith(flag) for f in turnover(grouped(), review_rate=replace(rate, between_market_sd=0.3)).flags)
+
+
+def test_a_sampled_vendor_that_sells_in_two_groups_has_one_weight_in_both():
+    from scipy import stats
+
+    y = np.tile(Y / 2, 2)
+    totals = Totals.from_cells(vendor=[f"v{i}" for i in range(len(Y))] * 2, value=y, reviews=np.ones(len(y)), currency="USD",
+                               groups={"g": ["a"] * len(Y) + ["b"] * len(Y)})
+    nearly_known = ByGroup("g", {"a": stats.beta(80_000, 20_000), "b": 0.8})
+    low, high = turnover(totals, review_rate=0.5, market_coverage=nearly_known, estimand="expected").interval
+    known = turnover(totals, review_rate=0.5, market_coverage=0.8, estimand="expected").interval
+    assert (low, high) == pytest.approx(known, rel=0.01)  # two independent halves would be narrower by a third
+
+
+def both_groups(rate, **options):
+    totals = Totals.from_cells(vendor=[f"v{i}" for i in range(60)], value=Y, reviews=np.ceil(Y / 100), currency="USD",
+                               groups={"g": ["a"] * 30 + ["b"] * 30})
+    low, high = turnover(totals, review_rate=rate, **options).interval
+    return high - low
+
+
+def test_uncertain_factors_of_groups_widen_an_expected_total():
+    from scipy import stats
+
+    options = {"estimand": "expected", "interval": "bca"}
+    known = both_groups(0.5, market_coverage=ByGroup("g", {"a": 0.5, "b": 0.5}), **options)
+    unknown = both_groups(0.5, market_coverage=ByGroup("g", {"a": stats.beta(5, 5), "b": 0.5}), **options)
+    assert unknown > 1.2 * known
+
+
+def test_the_conservative_law_is_taken_in_every_group():
+    rates = ByGroup("g", {g: ReviewRate(mean=m, between_vendor_sd=0.2) for g, m in (("a", 0.4), ("b", 0.5))})
+    assert both_groups(rates, spread_law="conservative") > 1.02 * both_groups(rates)

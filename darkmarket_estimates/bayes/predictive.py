@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: A statistic of the data this far in the tails of its replicates is named.
-EXTREME = 0.01
+#: A statistic of the data this far in the tails of its replicates, both together, is named.
+EXTREME = 0.02
 
 
 def count_statistics(vendors: Vendors) -> dict[str, float]:

@@ -25,7 +25,7 @@ from darkmarket_estimates.bayes.assumed import draw_assumptions
 from darkmarket_estimates.bayes.count_priors import CountPriors
 from darkmarket_estimates.bayes.cut import realised_draws
 from darkmarket_estimates.bayes.draws_model import groups_of
-from darkmarket_estimates.bayes.predictive import count_statistics
+from darkmarket_estimates.bayes.predictive import PredictiveCheck, count_statistics
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.size_law import SIZE_LAWS, SizeLaw
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Width of the bins of ln m for values with heavy tails.
 BIN = 0.05
+#: Replicates of the predictive check of an expected total, and vendors in all of them together.
+REPLICATES, MOST_REPLICATED = 200, 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -226,8 +228,21 @@ class ReviewCount:
         if estimand == "realised" and any(f.rate is not None and f.rate.between_vendor_sd is None and f.rate.mean != 1
                                           for f in factors):
             flags.append("no spread between vendors assumed")
+        if estimand == "expected":
+            flags += self._misfits(data, draws, rng)
         return Outcome(totals=totals, draws=money, estimand=estimand, factors=factors, shared=assumed.common,
                        currency=None if self.exchange_rate is None else self.exchange_rate.to, flags=tuple(flags))
+
+    def _misfits(self, data: Data, draws: Draws, rng: np.random.Generator) -> list[str]:
+        """Flags of the predictive check: the expected total stands on the laws of sizes and values, the realised one on neither.
+
+        Left out for tables so large that it would take longer than the fit.
+        """
+        n, n_draws = MOST_REPLICATED // len(data.own.vendors.reviews), len(next(iter(draws.values())))
+        if min(n, n_draws) < REPLICATES // 2:
+            return []
+        at = np.linspace(0, n_draws - 1, min(n, n_draws, REPLICATES)).astype(np.int64)
+        return list(PredictiveCheck(self.replicate(data, {k: v[at] for k, v in draws.items()}, rng)).flags)
 
     def expected(self, data: Data, draws: Draws, rng: np.random.Generator) -> np.ndarray:
         """Draws of the expected reviewed turnover by group, the number of vendors Poisson: (n_draws, n_groups)."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import fft, interpolate
 
 from darkmarket_estimates.distribution.law import GridLaw, Law, Mixture, PointLaw, ScaledMixture, Shifted
+from darkmarket_estimates.distribution.quantiles import quantiles
 
 #: Cells of the common grid, and the probability left out at each end.
 CELLS, LEFT_OUT = 1 << 14, 1e-9
@@ -49,8 +50,7 @@ def independent_sum(laws: Sequence[Law]) -> Law:
         return PointLaw(shift)
     if len(wide) == 1:
         return Shifted(wide[0], shift) if shift else wide[0]
-    low = np.array([float(law.quantile(LEFT_OUT)) for law in wide])
-    high = np.array([float(law.quantile(1 - LEFT_OUT)) for law in wide])
+    low, high = quantiles(wide, np.array([LEFT_OUT, 1 - LEFT_OUT])).T
     step = float((high - low).sum()) / (CELLS - len(wide) - 1)
     spectrum = np.ones(CELLS // 2 + 1, dtype=complex)
     edges = np.arange(CELLS + 1) * step

@@ -219,7 +219,7 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
                 known, unit = ours.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
                 limit = float(known) * _UNITS[unit]
                 share = min(max(limit - _PYTHON, _LEAST * limit), _MOST * limit)
-                ours.execute(f"SET memory_limit = '{share / 2**10} KiB'")
+                ours.execute(f"SET memory_limit = '{share / 2**10:.0f} KiB'")
         except duckdb.Error as error:
             raise DataError("memory_limit= cannot be read", got=repr(limits.memory), expected='text such as "1GB"',
                             fix='memory_limit="1GB"') from error

@@ -77,8 +77,8 @@ class SparkTable(PlannedTable):
                 frame = frame.repartition(*parted)
             worker = _worker(names, self.schema, self.steps, tuple(groups), tuple(bands))
             answers = frame.select(*ours).mapInArrow(worker, "part string, at int, of int, piece binary, problem string")
-            pieces = _collected(answers)
-        return parts.added([parts.Part.from_bytes(packed) for packed in _joined(pieces)]).finished()
+            packed = _collected(answers)
+        return parts.added([parts.Part.from_bytes(part) for part in packed]).finished()
 
 
 def opener(frame: Any) -> SparkOpener:
@@ -129,13 +129,13 @@ def _worker(
     return answer
 
 
-def _collected(answers: Any) -> list[dict[str, Any]]:
-    """All pieces, in rounds that the driver has room for: the answers wait on the disks of the executors.
+def _collected(answers: Any) -> list[bytes]:
+    """The answers, in rounds that the driver has room for: until then they wait on the disks of the executors.
 
     Raises
     ------
     DataError
-        What a worker found wrong; no row at all.
+        What a worker found wrong; no row at all; an answer that was lost.
     """
     from pyspark import StorageLevel
     from pyspark.errors import PySparkException
@@ -144,7 +144,8 @@ def _collected(answers: Any) -> list[dict[str, Any]]:
     try:
         kept = answers.persist(StorageLevel.DISK_ONLY)
     except PySparkException:  # Spark without servers of one's own keeps nothing: all in one round
-        return _checked(answers.toArrow().to_pylist())
+        found = _checked(answers.toArrow().to_pylist())
+        return _joined(found, found)
     try:
         small = f"of = 1 AND length(piece) <= {_SMALL}"
         found = _checked(kept.selectExpr("part", "at", "of", "problem", "length(piece) AS size",
@@ -154,7 +155,7 @@ def _collected(answers: Any) -> list[dict[str, Any]]:
             pieces += kept.where(
                 f"(part, at) >= ('{first['part']}', {first['at']}) AND (part, at) <= ('{last['part']}', {last['at']}) "
                 f"AND NOT ({small})").select("part", "at", "of", "piece").toArrow().to_pylist()
-        return pieces
+        return _joined(found, pieces)
     finally:
         kept.unpersist()
 
@@ -183,19 +184,19 @@ def _rounds(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, 
     return [(mine[0], mine[-1]) for mine in found]
 
 
-def _joined(pieces: list[dict[str, Any]]) -> list[bytes]:
+def _joined(listed: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> list[bytes]:
     """The answers, put together from their pieces.
 
     Raises
     ------
     DataError
-        A piece is missing: an executor was lost between the rounds, and its partition was made again.
+        Other pieces than were listed: an executor was lost between the rounds, and its partition was made again.
     """
     parted: dict[str, dict[int, bytes]] = {}
     for row in pieces:
         parted.setdefault(row["part"], {})[row["at"]] = row["piece"]
-    n_pieces = {row["part"]: row["of"] for row in pieces}
-    if any(len(mine) != n_pieces[part] for part, mine in parted.items()):
+    wanted = {(row["part"], at) for row in listed for at in range(row["of"])}
+    if wanted != {(row["part"], row["at"]) for row in pieces}:
         raise DataError("the answer of Spark broke off", got="an executor was lost while its answer was read",
                         fix="ask again")
     return [b"".join(mine[at] for at in range(len(mine))) for mine in parted.values()]

@@ -224,6 +224,19 @@ def test_the_predictive_check_finds_what_the_model_has_not(fitted):
     assert "does not reproduce the count-value dependence" in bayes.PredictiveCheck(odd).flags[0]
 
 
+def test_an_expected_total_that_the_model_cannot_reproduce_says_so(flexible, fitted):
+    """Values with a long lower tail, as on real markets: a normal law of their logs puts money where there is none."""
+    base = vendors()
+    assert not any("predictive" in f for f in fitted.with_estimand("expected").estimate.flags)
+    r = base.columns["reviews"]
+    m = np.exp(5 - np.random.default_rng(6).gamma(0.5, 3.0, len(r)))
+    skewed = dme.Totals.from_cells(vendor=base.keys["vendor"].take(), value=r * m, reviews=r, currency="USD")
+    post = flexible.posterior(flexible.spec.data(skewed), estimand="expected", draws=150, tune=150)
+    assert any(f.startswith("predictive check: the model does not reproduce the reviewed turnover") for f in post.estimate.flags)
+    assert post.estimate.value > 1.5 * dme.turnover(skewed, review_rate=RATE, estimand="expected").value
+    assert not any("predictive" in f for f in post.with_estimand("realised").estimate.flags)
+
+
 def test_saved_and_loaded_is_the_same(fitted_groups, tmp_path):
     path = tmp_path / "posterior.zip"
     fitted_groups.save(path)

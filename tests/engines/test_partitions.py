@@ -1,16 +1,27 @@
 """One table in any number of partitions on any engine: the same cells, and so the same replicates of the bootstrap."""
 
 import functools
+import json
 import operator
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from darkmarket_estimates import DataError, HoldingPrice, Listings, ReviewRate, Totals, turnover
+from darkmarket_estimates import (
+    DataError,
+    HoldingPrice,
+    Listings,
+    NotIdentifiedError,
+    NotSupportedError,
+    ReviewRate,
+    Totals,
+    turnover,
+)
 from darkmarket_estimates.distribution.resampling import bootstrap, key_of, poisson_weights
 from darkmarket_estimates.engines import checks, parts, spark
-from darkmarket_estimates.engines.plan import Clean
+from darkmarket_estimates.engines.plan import Clean, Convert
 from darkmarket_estimates.engines.source import Source
 from tests.engines.tables_elsewhere import assert_alike, elsewhere
 from tests.engines.test_parity import repeated_listings
@@ -90,6 +101,52 @@ def test_an_error_says_that_it_counted_one_partition():
     assert caught.value.fix == checks.PRICE[1] and "30 row(s)" in caught.value.what
 
 
+def test_a_part_is_the_same_after_its_bytes():
+    part = parts.answer(Source(repeated_listings(200), ordered=False), schema_of(), (Clean(RULE),), ("country",), (50.0,))
+    again = parts.Part.from_bytes(part.to_bytes())
+    assert_alike(part.totals, again.totals)
+    assert again.rows == part.rows and again.prices == part.prices and max(part.prices.values()) > 1
+
+
+def schema_of(**options):
+    return Listings(repeated_listings(), **ROLES, duplicates="keep", **options)._table.schema
+
+
+def test_errors_keep_their_kind_on_the_way_from_a_partition():
+    rates = (np.array(["2016-01-01"], dtype="datetime64[D]"), np.ones(1))
+    with pytest.raises(NotIdentifiedError, match="day of each row") as caught:
+        parts.answer(Source(repeated_listings(30), ordered=False), schema_of(), (Convert("EUR", rates, "daily"),), (), ())
+    assert caught.value.where == "one partition of the table"
+    told = {"kind": "NotIdentifiedError", "what": "a", "where": "b", "expected": "c", "got": "d", "fix": "e"}
+    with pytest.raises(NotIdentifiedError) as caught:
+        spark._checked([{"problem": None}, {"problem": json.dumps(told)}])
+    assert [getattr(caught.value, name) for name in ("what", "where", "expected", "got", "fix")] == list("abcde")
+    with pytest.raises(DataError, match="table is empty"):
+        spark._checked([])
+
+
+def test_what_clusters_check_before_a_job():
+    table, asked = repeated_listings(), []
+    schema = schema_of()
+
+    def currencies(column: str) -> pa.Table:
+        asked.append(column)
+        return pa.table({column: ["EUR"] * 3})
+
+    check = functools.partial(parts.checked, columns=table.column_names, engine="dask")
+    assert check(schema, currencies=currencies) is schema and asked == []
+    alone = replace(schema, listing=None, duplicates="first")  # without listings nothing repeats
+    assert check(alone, currencies=currencies) is alone
+    with pytest.raises(NotSupportedError):
+        check(replace(schema, duplicates="first"), currencies=currencies)
+    named = replace(schema, currency_column="country")
+    assert check(named, currencies=currencies).currency == "EUR" and asked == ["country"]
+    with pytest.raises(DataError, match="table is empty"):
+        check(named, currencies=lambda column: pa.table({column: pa.array([], pa.string())}))
+    with pytest.raises(DataError, match="no column 'cost'"):
+        check(replace(schema, price="cost"), currencies=currencies)
+
+
 @pytest.mark.parametrize("kind", ["dask", "lazyframe"])
 def test_any_lazy_table_can_be_read_whole(kind, tmp_path):
     table = repeated_listings(60)
@@ -110,9 +167,14 @@ def test_pieces_of_spark_come_in_rounds():
     assert spark._rounds([]) == []
 
 
-def test_an_answer_of_spark_without_a_piece_is_refused():
+def test_an_answer_of_spark_that_is_not_whole_is_refused():
+    """A partition that is made again between two rounds comes under another name: its first pieces, or all, are gone."""
     whole = [{"part": part, "at": at, "of": 3, "piece": f"{part}{at} ".encode()} for at in (2, 0, 1) for part in "ab"]
-    assert sorted(spark._joined(whole)) == [b"a0 a1 a2 ", b"b0 b1 b2 "]
-    for missing in range(len(whole)):
+    assert sorted(spark._joined(whole, whole)) == [b"a0 a1 a2 ", b"b0 b1 b2 "]
+    again = [{**row, "part": "c"} for row in whole if row["part"] == "b"]
+    lost = [row for row in whole if row["part"] == "a"]
+    for listed, pieces in ((whole, lost), (whole, lost + again), (whole, whole + again), (lost, whole), (whole, []),
+                           *((whole, whole[:i] + whole[i + 1:]) for i in range(6)),
+                           *((whole[:i] + whole[i + 1:], whole[:i] + whole[i + 1:]) for i in range(6))):
         with pytest.raises(DataError, match="answer of Spark broke off"):
-            spark._joined(whole[:missing] + whole[missing + 1:])
+            spark._joined(listed, pieces)

@@ -17,6 +17,7 @@ from darkmarket_estimates import (
     Totals,
     turnover,
 )
+from darkmarket_estimates.totals.header import Detection
 from tests.tables import ROLES, listing_table
 
 DAYS = [f"2016-01-{d:02d}" for d in range(1, 8)]
@@ -127,8 +128,7 @@ def test_a_rate_on_either_day_is_refused(which):
 
 
 def test_a_detection_model_is_refused():
-    model = Detection(kind="huggins", formula=("1",), coefficients=(0.0,), covariance=((1.0,),), aliased=(),
-                      reached=1.0)
+    model = Detection(covariates=(), clustered=True, covariance=((1.0,),), c_hat=1.0, p_value=None, flags=())
     one, two = cells(DAYS[0], DAYS[1], detection=model), cells(DAYS[1], DAYS[2], detection=model)
     with pytest.raises(DataError, match="how often a listing was seen"):
         one.then(two)
