@@ -39,7 +39,7 @@ def budget(model: Model, cells: np.ndarray, *, level: float, scale: float) -> pd
     import pandas as pd
 
     (records,) = _records(model, [cells], level, scale)
-    return pd.DataFrame([*records, *_rules(model)], columns=COLUMNS)
+    return pd.DataFrame([*records, *_rules(model, scale)], columns=COLUMNS)
 
 
 def budget_by_group(
@@ -54,7 +54,7 @@ def budget_by_group(
         found = [model.budget(cells, level=level, scale=scale).to_dict("records") for cells in rows]
     else:
         found = _records(model, rows, level, scale, tell)
-        found[-1] += _rules(model)
+        found[-1] += _rules(model, scale)
     return pd.DataFrame([{**dict(zip(by, names, strict=True)), **record}
                          for names, records in zip(labels, found, strict=True) for record in records],
                         columns=[*by, *COLUMNS])
@@ -169,11 +169,11 @@ def _undetected(
            "low": bound.limit * scale if bound else math.nan, "high": math.nan, "money": unseen * scale, "note": note}
 
 
-def _rules(model: Model) -> Iterator[dict[str, Any]]:
+def _rules(model: Model, scale: float) -> Iterator[dict[str, Any]]:
     for entry in model.totals.audit:
         if entry.removed:
             yield {"kind": "rule", "source": entry.rule, "share": math.nan, "variance": math.nan, "low": math.nan,
-                   "high": math.nan, "money": entry.removed, "note": f"{entry.currency} removed on {entry.rows:,} rows"}
+                   "high": math.nan, "money": entry.removed * scale, "note": f"{entry.currency} removed on {entry.rows:,} rows"}
 
 
 def influence(model: Model, *, n: int, level: float, scale: float, names: bool) -> pd.DataFrame:

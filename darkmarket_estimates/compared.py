@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkmarket_estimates import as_tables
 from darkmarket_estimates.comparison import Ratio, check_comparable, ratio_of_totals, ratios_by_group, share_of_group
+from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.figures import Figures
 from darkmarket_estimates.inference import Progress, showing
 
@@ -94,6 +95,8 @@ class Compared(Figures):
         -------
         Ratio
         """
+        if not isinstance(other, Compared):
+            raise DataError("a ratio is one estimate over another", expected="an Estimate", got=type(other).__name__)
         check_comparable(self.model, "a ratio")
         check_comparable(other.model, "a ratio")
         if hasattr(self.model, "ratio_to"):

@@ -158,6 +158,42 @@ def test_a_factor_that_no_unit_explains(name, value):
     refused(lambda x: dme.turnover(vendor_totals([900.0, 600]), **{name: x}), value)
 
 
+@pytest.mark.parametrize("role", ["price", "vendor", "reviews", "listing", "market", "days", "date", "currency"])
+@pytest.mark.parametrize("bad", [3.5, float("nan"), ["price"], {"a": 1}], ids=str)
+def test_the_columns_of_a_table_are_named_by_text(role, bad):
+    table = {"price": [1.0], "reviews": [1], "seller": ["a"]}
+    roles = {"price": "price", "reviews": "reviews", "vendor": "seller", "currency": "USD"}
+    refused(lambda x: dme.Listings(table, **{**roles, role: x}), bad)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 3, [1, None], {"country": 1.5}.items()], ids=str)
+def test_groups_and_bands_of_a_table(bad):
+    listings = dme.Listings({"price": [1.0], "reviews": [1], "seller": ["a"]}, price="price", reviews="reviews",
+                            vendor="seller", currency="USD")
+    refused(lambda x: listings.totals(by=x), bad)
+    refused(lambda x: listings.totals(bands=["a", x]), bad)
+
+
+@pytest.mark.parametrize("bad", ["nope", None, 3], ids=str)
+def test_totals_know_their_columns_and_what_can_follow(bad, tmp_path):
+    totals = vendor_totals([1.0, 2.0])
+    refused(totals.sum, bad)
+    refused(totals.then, bad)
+    refused(lambda x: totals.save(tmp_path / "t.parquet", vendor_key=x), [bad])
+    est = dme.turnover(totals, review_rate=0.5)
+    refused(est.ratio, bad)
+    refused(est.law.cdf, "abc")
+    refused(est.law.quantile, "abc")
+
+
+def test_what_a_rule_removed_is_money_of_the_unit_that_is_shown():
+    listings = dme.Listings({"price": [1.0, 900.0], "reviews": [1, 1], "seller": ["a", "a"]}, price="price", reviews="reviews",
+                            vendor="seller", currency="USD", window=("2016-01-01", "2016-01-11"))
+    est = dme.turnover(listings.clean(dme.HoldingPrice(cap=100)).totals(), review_rate=0.5)
+    money = [e.budget().query("kind == 'rule'")["money"].item() for e in (est, est.per("day"))]
+    assert money == [900, pytest.approx(90, rel=1e-12)]
+
+
 def test_an_error_is_short_enough_to_read():
     with pytest.raises(DataError) as caught:
         published.get("x" * 100_000)

@@ -504,9 +504,9 @@ def test_one_factor_for_each_group_that_is_the_same_leaves_a_share_alone():
 
 
 def test_a_share_under_a_range_of_review_shares_is_the_hull_of_those_at_its_ends():
-    size = 0.6 * 0.4 / 0.1**2  # s + 1 at the middle, kept at both ends
+    size = 0.55 * 0.45 / 0.1**2  # s + 1 at the middle, kept at both ends
     def share(rate):
         return turnover(two_groups(), review_rate=rate).share("NL", of="country").interval
-    ends = [share(ReviewRate(mean=m, between_vendor_sd=math.sqrt(m * (1 - m) / size))) for m in (0.4, 0.8)]
-    whole = share(ReviewRate(mean=Range(0.4, 0.8), between_vendor_sd=0.1))
+    ends = [share(ReviewRate(mean=m, between_vendor_sd=math.sqrt(m * (1 - m) / size))) for m in (0.3, 0.8)]
+    whole = share(ReviewRate(mean=Range(0.3, 0.8), between_vendor_sd=0.1))
     assert whole == pytest.approx((min(e[0] for e in ends), max(e[1] for e in ends)), rel=1e-6)

@@ -14,8 +14,8 @@ import darkmarket_estimates
 ROOT = pathlib.Path(darkmarket_estimates.__file__).parent
 #: From the bottom to the top; a module imports only from rooms before its own, or from its own.
 ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "distribution", "plots",
-         "coverage", "factors", "inference", "undetected", "unseen_bounds", "rows", "prose", "budget", "concentration", "comparison",
-         "figures", "as_tables", "compared", "estimate", "estimator",
+         "coverage", "factors", "inference", "undetected", "unseen_bounds", "rows", "prose", "budget", "concentration",
+         "comparison", "figures", "as_tables", "compared", "estimate", "estimator",
          "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli"]
 
 

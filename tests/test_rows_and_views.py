@@ -136,10 +136,10 @@ def test_a_sampled_vendor_that_sells_in_two_groups_has_one_weight_in_both():
 
     y = np.tile(Y / 2, 2)
     totals = Totals.from_cells(vendor=[f"v{i}" for i in range(len(Y))] * 2, value=y, reviews=np.ones(len(y)), currency="USD",
-                               groups={"g": ["a"] * len(Y) + ["b"] * len(Y)})
+                               groups={"g": ["a"] * len(Y) + ["b"] * len(Y)}, counted="sold")
     nearly_known = ByGroup("g", {"a": stats.beta(80_000, 20_000), "b": 0.8})
-    low, high = turnover(totals, review_rate=0.5, market_coverage=nearly_known, estimand="expected").interval
-    known = turnover(totals, review_rate=0.5, market_coverage=0.8, estimand="expected").interval
+    low, high = turnover(totals, market_coverage=nearly_known, estimand="expected").interval
+    known = turnover(totals, market_coverage=0.8, estimand="expected").interval
     assert (low, high) == pytest.approx(known, rel=0.01)  # two independent halves would be narrower by a third
 
 
@@ -162,3 +162,10 @@ def test_uncertain_factors_of_groups_widen_an_expected_total():
 def test_the_conservative_law_is_taken_in_every_group():
     rates = ByGroup("g", {g: ReviewRate(mean=m, between_vendor_sd=0.2) for g, m in (("a", 0.4), ("b", 0.5))})
     assert both_groups(rates, spread_law="conservative") > 1.02 * both_groups(rates)
+
+
+def test_a_common_factor_beside_shares_of_groups_widens_the_total():
+    from scipy import stats
+
+    rates = ByGroup("g", {g: ReviewRate(mean=m, standard_error=0.02, between_vendor_sd=0.1) for g, m in (("a", 0.4), ("b", 0.5))})
+    assert both_groups(rates, market_coverage=stats.beta(20, 20)) > 1.5 * both_groups(rates, market_coverage=0.5)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates._checks import not_nan, probabilities
 
 
 @runtime_checkable
@@ -55,9 +55,7 @@ class BaseLaw:
     def cdf(self, x: np.ndarray | Sequence[float]) -> np.ndarray: ...
     def cdf(self, x: Any) -> Any:
         """P(T <= x), a float for a scalar, else an array of the shape of `x`."""
-        points = np.asarray(x, dtype=np.float64)
-        if np.isnan(points).any():
-            raise DataError("x is not a number", expected="numbers", got="NaN")
+        points = not_nan(x, "x")
         values = np.clip(self._cdf(points.ravel()), 0.0, 1.0).reshape(points.shape)
         return float(values) if points.ndim == 0 else values
 
@@ -67,11 +65,7 @@ class BaseLaw:
     def quantile(self, p: np.ndarray | Sequence[float]) -> np.ndarray: ...
     def quantile(self, p: Any) -> Any:
         """Smallest x with P(T <= x) >= p, a float for a scalar, else an array of the shape of `p`."""
-        levels = np.asarray(p, dtype=np.float64)
-        inside = (levels >= 0) & (levels <= 1)  # False for NaN
-        if not inside.all():
-            raise AssumptionError("p is not a probability", expected="numbers in [0, 1]",
-                                  got=repr(float(levels[~inside].ravel()[0])))
+        levels = probabilities(p)
         values = self._quantile(levels.ravel()).reshape(levels.shape)
         return float(values) if levels.ndim == 0 else values
 

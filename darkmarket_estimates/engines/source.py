@@ -17,6 +17,10 @@ from darkmarket_estimates.engines.kernels import ranks
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import MISSING, Key
 
+#: Days and instants as text: a day, a time of that day to the minute or finer, a zone.
+ISO_DAY = r"\d{4}-\d\d-\d\d"
+ISO_TIME = r"[T ](?:[01]\d|2[0-3]):[0-5]\d(?::\d\d(?:[.]\d+)?)?"
+ISO_ZONE = r"Z|[+-]\d\d:?\d\d"
 #: From so many rows on it pays to look whether text is sorted.
 _WORTH = 1_000
 
@@ -99,7 +103,7 @@ class Source:
         kind = values.type
         try:
             if _is_text(kind):
-                values = pc.cast(pc.utf8_slice_codeunits(values, 0, 10), pa.date32())
+                values = _iso_instants(values)
             elif pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind):
                 values = pc.cast(values, pa.timestamp("us"), safe=False) if pa.types.is_timestamp(kind) else values
             else:
@@ -272,6 +276,22 @@ def _is_text(kind: pa.DataType) -> bool:
 def _to_float(values: pa.ChunkedArray) -> np.ndarray:
     floats = pc.cast(values, pa.float64(), safe=False)
     return (pc.fill_null(floats, np.nan) if floats.null_count else floats).to_numpy()
+
+
+def _iso_instants(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """ISO text as instants to the minute: a day, or a time of day, which is brought to UTC where it names a zone."""
+    bad = pc.invert(pc.match_substring_regex(values, f"^{ISO_DAY}({ISO_TIME}({ISO_ZONE})?)?$"))
+    if len(wrong := values.filter(bad)):
+        raise pa.ArrowInvalid(repr(wrong[0].as_py()))
+    local = pc.cast(pc.utf8_slice_codeunits(values, 0, 16), pa.timestamp("us"))
+    zone = pc.extract_regex(values, ISO_TIME + r"(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)$")
+
+    def part(name: str) -> Any:
+        return pc.fill_null(pc.cast(pc.struct_field(zone, name), pa.int64()), 0)
+
+    ahead = pc.multiply(pc.add(pc.multiply(part("hours"), 60), part("minutes")), 60_000_000)
+    east = pc.fill_null(pc.equal(pc.struct_field(zone, "sign"), "+"), False)
+    return pc.subtract(local, pc.cast(pc.if_else(east, ahead, pc.negate(ahead)), pa.duration("us")))
 
 
 def _first_valid(values: pa.ChunkedArray) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from darkmarket_estimates.engines.source import ISO_DAY, ISO_TIME, ISO_ZONE
 from darkmarket_estimates.errors import DataError
 
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
@@ -78,8 +79,13 @@ class Columns:
         """A column as DATE; instants are days in UTC, whatever the session's time zone. Bad text is NULL."""
         quoted, kind = name(column), self.types[column]
         if kind == "VARCHAR":
-            iso = text(r"\d{4}-\d\d-\d\d")
-            return f"CASE WHEN regexp_full_match(left({quoted}, 10), {iso}) THEN TRY_CAST(left({quoted}, 10) AS DATE) END"
+            iso = text(f"{ISO_DAY}({ISO_TIME}({ISO_ZONE})?)?")
+            zone = text(ISO_TIME + r"([+-])(\d\d):?(\d\d)$")
+            sign, hours, minutes = (f"regexp_extract({quoted}, {zone}, {i})" for i in (1, 2, 3))
+            ahead = (f"CASE WHEN regexp_matches({quoted}, {zone}) THEN to_minutes(CAST({sign} || '1' AS INTEGER) * "
+                     f"(60 * CAST({hours} AS INTEGER) + CAST({minutes} AS INTEGER))) ELSE INTERVAL 0 MINUTE END")
+            return (f"CASE WHEN regexp_full_match({quoted}, {iso}) "
+                    f"THEN CAST(TRY_CAST(left({quoted}, 16) AS TIMESTAMP) - {ahead} AS DATE) END")
         if kind == "TIMESTAMP WITH TIME ZONE":
             return f"CAST(make_timestamp(epoch_us({quoted})) AS DATE)"
         if kind == "DATE" or kind.startswith("TIMESTAMP") or kind == '"NULL"':

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, float_array, integer, is_number
+from darkmarket_estimates._checks import choice, float_array, integer, is_number, strings, text
 from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice, Huggins
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.engines.choose import locate
@@ -120,7 +120,14 @@ class Listings:
         if (reviews is None) == (sold is None):
             raise DataError("say what is counted, once", expected="reviews= (a column, or 1) or sold= (a column)",
                             got="both" if sold is not None else "neither")
+        for role, given in {"price": price, "vendor": vendor, "currency": currency}.items():
+            text(given, role)
+        for role, named in {"sold": sold, "listing": listing, "market": market, "days": days, "date": date, "table": table,
+                            "captures": captures, "first_scrape": first_scrape, "memory_limit": memory_limit}.items():
+            text(named, role, optional=True)
         one_each = is_number(reviews)
+        if not one_each:
+            text(reviews, "reviews", optional=True)
         if one_each and reviews != 1:
             raise DataError("reviews= is a column, or 1 where every row is one review", got=repr(reviews))
         if captures is not None:
@@ -312,11 +319,10 @@ class Listings:
         -------
         Totals
         """
-        edges = float_array(list(bands), "bands", low=0) if len(bands) else np.empty(0)
+        edges = float_array(bands, "bands", low=0)
         if (np.diff(edges) <= 0).any():
             raise DataError("the edges of the price bands do not rise", got=repr(list(bands)))
-        names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-        return captured_totals(self._table, self._first, names, tuple(edges.tolist()), one_model(assumptions))
+        return captured_totals(self._table, self._first, strings(by, "by"), tuple(edges.tolist()), one_model(assumptions))
 
     @property
     def audit(self) -> Audit:

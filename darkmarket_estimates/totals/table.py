@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import float_array, same_length
+from darkmarket_estimates._checks import choice, float_array, same_length, text
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.totals.cells import BAND, CAPTURES, VENDOR, WITHIN, Key, collect, concatenate
@@ -132,7 +132,7 @@ class Totals:
 
     def sum(self, column: str) -> float:
         """Sum of a column over all cells."""
-        return float(self.columns[column].sum())
+        return float(self.columns[choice(column, "column", tuple(self.columns))].sum())
 
     def require_key(self, column: str) -> Key:
         """Return a group key, else raise `NotIdentifiedError` with the call that makes it."""
@@ -217,6 +217,8 @@ class Totals:
         >>> both
         Totals(USD 80 from 4 reviews of 1 vendors, 2016-01-01 to 2016-01-03, joined from 2 windows)
         """
+        if not isinstance(later, Totals):
+            raise DataError("what follows is no totals", expected="Totals", got=type(later).__name__)
         ours, theirs = self.header.window, later.header.window
         if ours is None or theirs is None or ours[1] != theirs[0]:
             raise DataError("these windows do not follow each other", where="header field 'window'",
@@ -266,6 +268,7 @@ class Totals:
         """
         from darkmarket_estimates.totals.file import write
 
+        text(vendor_key, "vendor_key", optional=True)
         if vendor_key is not None and vendor_names:
             raise DataError("vendor_key and vendor_names exclude each other")
         write(self if vendor_names else self.anonymised(vendor_key), Path(path))

@@ -67,7 +67,7 @@ def test_rows_that_a_rule_drops_are_left_out_wherever_they_are_sorted(seller, tm
     assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(cap=1e-9)), {}, **ROLES)
 
 
-@pytest.mark.parametrize("some", [[], [0], [0, 1], [3], [2, 3], [4], [0, 1, 2, 3, 4], [0, 2], [1, 4]], ids=str)
+@pytest.mark.parametrize("some", [[], [0], [1], [1, 2], [0, 1], [3], [2, 3], [4], [0, 1, 2, 3, 4], [0, 2], [1, 4]], ids=str)
 def test_cells_without_some(some):
     cells = pa.table({"n": np.arange(5)})
     assert lazy._without(cells, np.array(some, dtype=np.int64)).column("n").to_pylist() == [
@@ -142,10 +142,21 @@ def test_rules_one_after_the_other(rule, policy, tmp_path):
     assert_parity(repeated_listings(), tmp_path, "parquet", TWICE[rule], {"by": "category"}, **{**ROLES, "duplicates": policy})
 
 
-def narrow(table: pa.Table, tmp_path, asked, rule: HoldingPrice, policy: str = "keep") -> int | None:
+@pytest.mark.parametrize("policy", ["sum", "largest"])
+def test_rows_above_the_cap_are_repeats_too(policy, tmp_path):
+    """A listing of which the cap would leave one row is still one of several rows, which become one before the cap."""
+    table = pa.table({"id": ["x", "x", "y"], "price": [300.0, 50.0, 60.0], "reviews": [5, 3, 1], "seller": ["a", "a", "b"]})
+    rule = HoldingPrice(cap=200, upper_multiple=2)
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **{**ROLES, "duplicates": policy})
+    assert want.sum("value") == 60
+
+
+def narrow(table: pa.Table, tmp_path, asked, *rules: HoldingPrice, policy: str = "keep") -> int | None:
     """Rows of the listings that the narrow scan found; None where there was no such scan."""
     frame, options = elsewhere(table, tmp_path, "parquet")
-    listings = Listings(frame, **{**ROLES, "duplicates": policy, **options}).clean(rule)
+    listings = Listings(frame, **{**ROLES, "duplicates": policy, **options})
+    for rule in rules:
+        listings = listings.clean(rule)
     asked.clear()
     listings.totals()
     found = [answer for statement, answer in asked if statement.startswith("SELECT coalesce(sum(n), 0)")]
@@ -164,15 +175,18 @@ def test_only_listings_that_the_rule_can_touch_are_read(tmp_path, asked):
     assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=90, upper_multiple=5)) == 30
     assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=50, action="median")) == 30
     assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=90, action="median")) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=50), HoldingPrice(cap=50, upper_multiple=5)) == 0
+    assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=50), HoldingPrice(cap=90, upper_multiple=5)) == 30
 
 
 def test_a_listing_of_one_row_is_its_own_median(tmp_path, asked):
     """Where no listing repeats, multiples touch nothing, and there is no scan for them; a cap may still have to mend."""
     table = pa.Table.from_pandas(listing_table(60), preserve_index=False)
-    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=2, lower_multiple=0.5, min_observations=1), "error") is None
-    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=2), "keep") == 0
+    rule = HoldingPrice(upper_multiple=2, lower_multiple=0.5, min_observations=1)
+    assert narrow(table, tmp_path, asked, rule, policy="error") is None
+    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=2)) == 0
     above = int((listing_table(60).price > 60).sum())
-    assert narrow(table, tmp_path, asked, HoldingPrice(cap=60, upper_multiple=2, action="median"), "error") == above > 0
+    assert narrow(table, tmp_path, asked, HoldingPrice(cap=60, upper_multiple=2, action="median"), policy="error") == above > 0
     for rule in (HoldingPrice(upper_multiple=1, min_observations=1), HoldingPrice(cap=60, lower_multiple=1, action="median")):
         assert_parity(table, tmp_path, "parquet", lambda t, rule=rule: t.clean(rule), {"by": "country"}, **ROLES)
 
@@ -214,3 +228,13 @@ def test_the_alarm_looks_at_prices_with_reviews(top, listing, tmp_path):
                       "reviews": [1] * (n - 1) + [0], "seller": [f"s{i % 2}" for i in range(n)]})
     want = assert_parity(table, tmp_path, "parquet", lambda t: t, {}, **{**KEPT, "listing": listing})
     assert bool(want.header.flags) == (top > 10_025)
+
+
+def test_the_alarm_hears_prices_of_touched_listings(tmp_path, asked):
+    """The rule may touch the listing of the high price, and does not: the price is in memory, the others are not."""
+    table = pa.table({"id": [f"l{i // 3}" for i in range(301)] + ["l100"], "price": [100.0] * 301 + [12_000.0],
+                      "reviews": [1] * 302, "seller": [f"s{i % 2}" for i in range(302)]})
+    rule = HoldingPrice(upper_multiple=100)
+    assert narrow(table, tmp_path, asked, rule) == 2
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT)
+    assert want.header.flags and list(want.audit)[1].rows == 0

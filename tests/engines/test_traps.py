@@ -79,6 +79,24 @@ def test_duckdb_reads_more_texts_as_days_than_people_do():
             listings(table, date="on").to_currency("EUR", {"2016-01-02": 1.0}).totals()
 
 
+@pytest.mark.parametrize("text,day", [
+    ("2016-01-02", "2016-01-02"), ("2016-01-02 23:59", "2016-01-02"), ("2016-01-02T00:30:00+01:00", "2016-01-01"),
+    ("2016-01-02T00:30:00.25+0030", "2016-01-02"), ("2016-01-01T23:30-02:00", "2016-01-02"),
+    ("2016-01-02T00:30:00.123456789Z", "2016-01-02"), ("2016-01-02xyz", None), ("2016-01-02T24:00", None),
+    ("2016-01-02T10:00 UTC", None), ("2016-02-30", None), ("2016-01-02T10:00:00+1", None)])
+def test_text_with_a_zone_is_a_day_in_utc_and_text_after_a_day_is_none(text, day):
+    """Ten letters of it are a day too, but not always the right one."""
+    frame = pd.DataFrame({"price": [1.0, 1.0], "reviews": [1, 1], "seller": ["a", "b"], "on": [text, "2016-01-03"]})
+    rates = {"2016-01-01": 100.0, "2016-01-02": 200.0, "2016-01-03": 1.0}
+    for table in (frame, relation(frame)):
+        euro = listings(table, date="on")
+        if day is None:
+            with pytest.raises(DataError, match="date is not a date"):
+                euro.to_currency("EUR", rates).totals()
+        else:
+            assert euro.to_currency("EUR", rates).totals().sum("value") == rates[day] + 1
+
+
 def test_the_median_of_groups_in_arrow_is_approximate():
     rng = np.random.default_rng(1)
     price = np.round(rng.lognormal(4, 2, 5_001), 2)

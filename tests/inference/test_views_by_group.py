@@ -286,6 +286,19 @@ def test_unseen_listings_of_all_groups_in_one_pass(options: dict[str, object]) -
             assert row.interval == pytest.approx(alone, rel=1e-8 if len(row.cells) > 64 else 1e-10)
 
 
+def test_blocks_of_rows_keep_their_own_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, _ = fitted(1)
+    whole = turnover(totals, coverage=HUGGINS, review_rate=RATE)
+    bound = turnover(totals, coverage=dme.ValueChao(form="equal scrapes"), review_rate=RATE)
+    monkeypatch.setattr("darkmarket_estimates.inference.intervals.ROWS", 1)
+    monkeypatch.setattr("darkmarket_estimates.unseen_bounds.ROWS", 1)
+    again = turnover(totals, coverage=HUGGINS, review_rate=RATE)
+    for row, one in zip(whole.rows, again.rows, strict=True):
+        assert one.interval == pytest.approx(row.interval, rel=1e-10)
+    limits = [row.limit for row in turnover(totals, coverage=dme.ValueChao(form="equal scrapes"), review_rate=RATE).rows]
+    assert limits == pytest.approx([row.limit for row in bound.rows], rel=1e-10)
+
+
 def test_bounds_of_all_groups_in_one_pass() -> None:
     totals, _ = fitted(1)
     est = turnover(totals, coverage=dme.ValueChao(form="equal scrapes"), review_rate=RATE)
