@@ -86,13 +86,14 @@ class Source:
                             expected="text, numbers, days or truth values") from None
         if isinstance(encoded, pa.ChunkedArray):  # an empty table has no chunk to combine
             return Key(np.empty(0, dtype=np.int64), ())
-        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        indices = encoded.indices
+        codes = (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy(zero_copy_only=False)
         labels, rank = _sorted_labels(encoded.dictionary)
         at = bisect.bisect_left(labels, MISSING)
         if at < len(labels) and labels[at] == MISSING:
             raise DataError(f"{MISSING!r} is the name of the group without a label", where=f"column {column!r}",
                             fix="rename that label")
-        if (codes < 0).any():
+        if indices.null_count:
             labels.insert(at, MISSING)
             rank = np.append(rank + (rank >= at), at)  # the code -1 of a missing label picks the last entry
         return Key(rank[codes], tuple(labels))
@@ -225,9 +226,10 @@ def _sorted_key(values: pa.ChunkedArray) -> Key | None:
     if not _is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
         return None
     text = values.chunk(0)
-    first, second = text[:-1], text[1:]
-    if not pc.all(pc.less_equal(first, second)).as_py():
-        return None
+    for rows in (_WORTH, len(text)):  # most tables that are not sorted show it at once
+        first, second = text[:rows - 1], text[1:rows]
+        if not pc.all(pc.less_equal(first, second)).as_py():
+            return None
     starts = np.concatenate([[True], np.asarray(pc.not_equal(first, second))])
     labels = text.filter(pa.array(starts)).to_pylist()
     at = bisect.bisect_left(labels, MISSING)
