@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from darkmarket_estimates._checks import choice, float_array, number, same_length
+from darkmarket_estimates._checks import choice, float_array, integer, number, same_length
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
 from darkmarket_estimates.coverage.arguments import cluster_codes, measured, scrapes, whole_array
@@ -175,6 +175,7 @@ def value_chao_from_sums(
     scrapes(t, "single_value")
     v2, q2 = number(double_value, "double_value", low=0), number(double_square, "double_square", low=0)
     seen = number(seen, "seen", low=0)
+    n_single, n_double = integer(n_single, "n_single", low=0), integer(n_double, "n_double", low=0)
     if v1.sum() + v2 > seen * (1 + 1e-9):
         raise DataError("the parts exceed the whole", expected="seen >= value seen once + value seen twice",
                         got=f"{seen:g} < {v1.sum() + v2:g}")

@@ -208,6 +208,8 @@ def test_sufficient_statistics_give_the_same(data):
         {"single_value": [1.0]},
         {"single_value": [-1.0] * t},
         {"double_square": math.nan},
+        {"n_single": -1},
+        {"n_double": None},
         {"bias_corrected": 1},
         {"estimand": "both"},
         {"form": "x"},
