@@ -174,6 +174,18 @@ def test_groups_and_bands_of_a_table(bad):
     refused(lambda x: listings.totals(bands=["a", x]), bad)
 
 
+@pytest.mark.parametrize("n", [2, 70_000])
+def test_money_that_no_float_holds(n):
+    """Also where two blocks of rows are each below the limit, and where a rule would drop the rows later."""
+    price = np.ones(n)
+    price[[0, -1]] = 1e308
+    table = {"price": price, "reviews": np.ones(n, dtype=int), "seller": np.arange(n)}
+    refused(lambda x: dme.Listings(x, price="price", reviews="reviews", vendor="seller", currency="USD"), table)
+    table["price"][0] = 1.0
+    listings = dme.Listings(table, price="price", reviews="reviews", vendor="seller", currency="USD")
+    assert listings.clean(dme.HoldingPrice(cap=10)).totals().sum("value") == n - 1
+
+
 @pytest.mark.parametrize("bad", ["nope", None, 3], ids=str)
 def test_totals_know_their_columns_and_what_can_follow(bad, tmp_path):
     totals = vendor_totals([1.0, 2.0])

@@ -57,8 +57,12 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
         schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
     _check_captures(source, schema)
     table = MemoryTable(source, schema, None, price, count, unit, vendor, listing, markets, schema.currency, (), Audit())
-    if not math.isfinite(float(price.max()) * float(count.max()) * float(unit.max())):
+    most = float(price.max()) * float(count.max()) * float(unit.max())
+    if not math.isfinite(most):
         _refuse(source, schema, schema.price, table.value, np.isfinite, "price x " + schema.counted, *MONEY, shown=price)
+    if not math.isfinite(most * n) and not math.isfinite(table.money()):
+        raise DataError("the money of all rows is too large for a float", where=f"column {schema.price!r}",
+                        expected="a sum below 1e308", got=f"prices up to {price.max():g}", fix=MONEY[1])
     return apply_policy(replace(table, audit=Audit((table.entry_of_all("rows read"),))))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -69,7 +68,8 @@ class MemoryTable:
 
     def money(self) -> float:
         """Money of all rows, added in blocks."""
-        return math.fsum(float(self._value(rows).sum()) for rows in kernels.blocks(len(self)))
+        with np.errstate(over="ignore"):
+            return float(sum(self._value(rows).sum() for rows in kernels.blocks(len(self))))
 
     def entry(self, rule: str, rows: np.ndarray, after: float = 0.0) -> Entry:
         """An audit line on some rows whose money becomes `after`."""
