@@ -13,11 +13,11 @@ from darkmarket_estimates._checks import choice
 from darkmarket_estimates.engines import checks
 from darkmarket_estimates.engines.memory import MemoryTable
 from darkmarket_estimates.engines.plan import empty
-from darkmarket_estimates.engines.progress import Progress
 from darkmarket_estimates.engines.protocol import Opener
 from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
 from darkmarket_estimates.errors import DataError, NotSupportedError
+from darkmarket_estimates.inference import Progress
 
 #: Files below so many bytes are read whole: faster, and the same numbers.
 SMALL_FILE = 64_000_000

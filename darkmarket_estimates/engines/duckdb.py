@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
-from darkmarket_estimates.engines.progress import Progress, showing
 from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.inference import Progress, showing
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,9 +129,9 @@ class OwnSession:
         thread = threading.Thread(target=run, daemon=True, name="darkmarket_estimates scan")
         thread.start()
         try:
-            with showing(self._progress) as show:
+            with showing(self._progress, "reading the listings") as tell:
                 while not done.wait(0.05):
-                    show(lambda: self._connection.query_progress())
+                    tell(self._connection.query_progress() / 100)  # below 0 where DuckDB does not know
         finally:
             while not done.is_set():  # interrupted: nothing of ours goes on running
                 self._connection.interrupt()

@@ -1,4 +1,4 @@
-"""Progress of estimates over many groups: a callable of the caller's, or a bar where standard error is a terminal."""
+"""Progress of long work (scans, thousands of groups): a callable of the caller's, or a bar where standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _bar(words: str) -> Iterator[Tell]:
     def tell(fraction: float) -> None:
         if time.monotonic() - start > PATIENCE:
             bar.start()
-            bar.update(task, completed=fraction)
+            bar.update(task, completed=max(fraction, 0.0))
 
     try:
         yield tell
