@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from darkmarket_estimates import (
     ByGroup,
@@ -81,8 +81,43 @@ def test_by_group_shares_weigh_each_group():
     share = est.share("US", of="country")
     assert share.value == pytest.approx(money["US"] / sum(money.values()), rel=1e-12)
     assert "one review share for all groups" not in share.flags
-    with pytest.raises(NotSupportedError, match="different review shares"):
-        turnover(totals, review_rate=ByGroup("country", rates)).share("US", of="country")
+
+
+def test_realised_share_of_groups_with_their_own_review_shares_against_simulation():
+    rates = {"NL": ReviewRate(mean=0.3, between_vendor_sd=0.1), "DE": 0.6, "US": ReviewRate(mean=0.7, between_vendor_sd=0.05)}
+    totals = two_groups()
+    share = turnover(totals, review_rate=ByGroup("country", rates)).share("NL", of="country")
+    rng, n, money = np.random.default_rng(5), 20_000, {}
+    labels = np.array(totals.keys["country"].labels)[totals.keys["country"].codes]
+    for country, rate in rates.items():
+        on = labels == country
+        y, q = (totals.columns[name][on] for name in ("value", "price_sq_reviews"))
+        if isinstance(rate, float):
+            rho = np.full((n, len(y)), rate)
+        else:
+            s = rate.mean * (1 - rate.mean) / rate.between_vendor_sd**2 - 1
+            a, b = rate.mean * s, (1 - rate.mean) * s
+            rho = rng.beta(a + 2, b * (a + 1) / a, size=(n, len(y)))
+        money[country] = (y + q / y * rng.negative_binomial(y**2 / q, rho)).sum(axis=1)
+    drawn = money["NL"] / sum(money.values())
+    levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
+    found = np.array([(drawn <= x).mean() for x in share.quantile(levels)])
+    assert np.all(np.abs(found - levels) < 4.5 * np.sqrt(levels * (1 - levels) / n) + 4e-3)
+    assert share.kind == "prediction interval" and "one review share for all groups" not in share.flags
+
+
+def test_uncertain_review_shares_by_group_widen_a_realised_share():
+    known = turnover(two_groups(), review_rate=ByGroup("country", {"NL": 0.4, "DE": 0.5, "US": 0.6}))
+    unsure = {"NL": ReviewRate(mean=0.4, standard_error=0.06), "DE": 0.5, "US": ReviewRate(mean=0.6, standard_error=0.09)}
+    wide = turnover(two_groups(), review_rate=ByGroup("country", unsure)).share("NL", of="country")
+    narrow = known.share("NL", of="country")
+    assert wide.value == pytest.approx(narrow.value, rel=1e-9)
+    # to first order on the log odds: w_DE and w_US are the others' parts of the rest
+    money = {c: Y[c == COUNTRY].sum() / r for c, r in {"DE": 0.5, "US": 0.6}.items()}
+    added = 0.15**2 + (0.15 * money["US"] / sum(money.values())) ** 2
+    own = (np.diff(special.logit(narrow.interval))[0] / 2 / stats.norm.ppf(0.975)) ** 2
+    both = np.diff(special.logit(wide.interval))[0] / 2 / stats.norm.ppf(0.975)
+    assert both == pytest.approx(math.sqrt(own + added), rel=0.03)
 
 
 def test_uncertain_group_factors_enter_a_share():
@@ -217,9 +252,65 @@ def test_ratios_that_cannot_be():
     hidden = turnover(first.model.totals.anonymised(), review_rate=RATE)
     with pytest.raises(DataError, match="vendor_key="):
         later.ratio(hidden)
-    grouped = turnover(two_groups(), review_rate=ByGroup("country", {"NL": 0.4, "DE": 0.5, "US": 0.8}))
-    with pytest.raises(NotSupportedError, match="group"):
-        grouped.ratio(turnover(two_groups(), review_rate=0.5))
+    ranged = turnover(two_groups(), review_rate=ByGroup("country", {"NL": Range(0.4, 0.5), "DE": 0.5, "US": 0.8}))
+    with pytest.raises(NotSupportedError, match="Ranges by group"):
+        ranged.ratio(turnover(two_groups(y=2 * Y), review_rate=0.5))
+
+
+def apart(y=Y, window=JANUARY):
+    """Vendors of one country each."""
+    return Totals.from_cells(vendor=[f"v{i}" for i in range(2 * N)], value=y, reviews=np.ceil(y / 60),
+                             groups={"country": COUNTRY}, currency="USD", window=window)
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_growth_under_review_shares_by_group(estimand):
+    later = apart(Y * np.where(COUNTRY == "NL", 1.5, 0.8), FEBRUARY)
+
+    def growth(rates, other=None):
+        return turnover(later, review_rate=ByGroup("country", rates), estimand=estimand).ratio(
+            turnover(apart(), review_rate=ByGroup("country", other or rates), estimand=estimand))
+
+    rates = {"NL": 0.3, "DE": 0.5, "US": 0.8}
+    one = growth(rates)
+    money = {c: Y[c == COUNTRY].sum() / r for c, r in rates.items()}
+    want = (1.5 * money["NL"] + 0.8 * (money["DE"] + money["US"])) / sum(money.values())
+    assert one.value == pytest.approx(want, rel=1e-12) and one.interval[0] < want < one.interval[1]
+    assert "one review share for both" in one.flags
+    # one number for every group is a common share: these vendors have one group each
+    alike, common = growth(dict.fromkeys(rates, 0.5)), turnover(later, review_rate=0.5, estimand=estimand).ratio(
+        turnover(apart(), review_rate=0.5, estimand=estimand))
+    assert alike.interval == pytest.approx(common.interval, rel=2e-4)
+    # stated differently in the two windows, a group's vendors are unrelated there: wider where sales are what is unknown
+    differently = growth({**rates, "NL": 0.33}, rates)
+    assert differently.value == pytest.approx((1.5 * money["NL"] / 1.1 + 0.8 * (money["DE"] + money["US"]))
+                                              / sum(money.values()), rel=1e-12)
+    assert any("different review shares" in flag for flag in differently.flags) == (estimand == "realised")
+
+
+def test_uncertain_shares_by_group_cancel_as_far_as_groups_grow_alike():
+    unsure = {c: ReviewRate(mean=m, standard_error=0.1 * m) for c, m in {"NL": 0.3, "DE": 0.5, "US": 0.6}.items()}
+    known = {c: rate.mean for c, rate in unsure.items()}
+
+    def growth(rates, factor, other=None):
+        return turnover(apart(Y * factor, FEBRUARY), review_rate=ByGroup("country", rates)).ratio(
+            turnover(apart(), review_rate=ByGroup("country", other or rates)))
+
+    assert growth(unsure, 1.5).interval == pytest.approx(growth(known, 1.5).interval, rel=1e-9)
+    unlike = np.where(COUNTRY == "NL", 2.0, 0.5)
+    money = {c: Y[c == COUNTRY].sum() / r for c, r in known.items()}
+    later = {c: m * (2.0 if c == "NL" else 0.5) for c, m in money.items()}
+    tilt = {c: later[c] / sum(later.values()) - money[c] / sum(money.values()) for c in money}
+
+    def deviation(ratio):
+        return np.diff(np.log(ratio.interval))[0] / 2 / stats.norm.ppf(0.975)
+
+    own, both = (deviation(growth(rates, unlike)) for rates in (known, unsure))
+    assert both == pytest.approx(math.sqrt(own**2 + 0.1**2 * sum(t**2 for t in tilt.values())), rel=0.03)
+    # stated on one side alone nothing cancels
+    one_sided, same_numbers = growth(unsure, 1.5, known), growth({c: r * (1 + 1e-9) for c, r in known.items()}, 1.5, known)
+    parts = np.array(list(money.values())) / sum(money.values())
+    assert deviation(one_sided) == pytest.approx(math.hypot(deviation(same_numbers), 0.1 * math.sqrt(parts @ parts)), rel=0.03)
 
 
 @pytest.mark.parametrize("estimand", ["realised", "expected"])

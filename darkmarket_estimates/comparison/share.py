@@ -16,7 +16,7 @@ from darkmarket_estimates.comparison.unseen import log_odds, worth
 from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
-from darkmarket_estimates.distribution.ratios import ratio_expected, ratio_realised
+from darkmarket_estimates.distribution.ratios import Stratum, ratio_expected, ratios_realised
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
@@ -90,16 +90,20 @@ def _share_law(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configur
     if model.totals.header.counted == "sold":
         x = model.y[cells] * model.multiplier(cells, at)
         return PointLaw(float(x[inside].sum() / x.sum())), 0.0
-    shares = {(at[i], f.rate.spread_at(at[i])) for i, f in enumerate(model.factors)  # type: ignore[union-attr]
-              if f.name == REVIEW_SHARE and f.share_of(cells).any()}
-    if len(shares) > 1:
-        raise NotSupportedError("the realised share of groups with different review shares has no law here",
-                                got=f"{len(shares)} review shares", fix='estimand="expected", or one review share')
-    (rho, spread), = shares
-    m = model.multiplier(cells, at, shares=False)
-    y, q = model.y[cells] * m, model.q[cells] * model.square_multiplier(cells, at)
-    law = ratio_realised(model.by_vendor(cells, y * inside), model.by_vendor(cells, y), model.by_vendor(cells, q * inside),
-                         model.by_vendor(cells, q), rho, spread, nested=True, spread_law=model.spread_law)
+    m, square = model.multiplier(cells, at, shares=False), model.square_multiplier(cells, at)
+    concerned: dict[tuple[float, float], np.ndarray] = {}  # review shares that are the same number are one
+    for i, f in enumerate(model.factors):
+        if f.name == REVIEW_SHARE and (on := f.share_of(cells)).any():
+            assert f.rate is not None
+            share = at[i], f.rate.spread_at(at[i])
+            concerned[share] = concerned.get(share, False) | on
+    strata = []
+    for (rho, spread), on in concerned.items():
+        part, top = cells[on], inside[on]
+        y, q = model.y[part] * m[on], model.q[part] * square[on]
+        a, b, qa, qb = (model.by_vendor(part, values) for values in (y * top, y, q * top, q))
+        strata.append(Stratum(a, b, qa, qb, np.array([0, len(b)]), rho, spread))
+    law, = ratios_realised(strata, nested=True, spread_law=model.spread_law)
     return law, law.no_denominator
 
 

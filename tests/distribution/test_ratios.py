@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from darkmarket_estimates.distribution import confidence, moments
 from darkmarket_estimates.distribution.law import PointLaw
-from darkmarket_estimates.distribution.ratios import METHODS, ratio_expected, ratio_realised
+from darkmarket_estimates.distribution.ratios import METHODS, Stratum, ratio_expected, ratio_realised, ratios_realised
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 
 LEVELS = np.array([0.025, 0.1, 0.5, 0.9, 0.975])
@@ -142,6 +142,48 @@ def test_realised_share_has_the_variance_of_the_form() -> None:
     v = sum(moments.realised_parts(a - r * b, (1 - r) ** 2 * a + r**2 * (b - a), 0.44, 0.05))
     # to second order: the variance of a ratio exceeds the delta method's by terms of relative size cv^2 and skewness^2
     assert math.sqrt(law.variance) == pytest.approx(math.sqrt(v) / (b.sum() / 0.44), rel=0.02)
+
+
+def strata(a: np.ndarray, b: np.ndarray, shares: tuple[float, float], spread: float = 0.13) -> list[Stratum]:
+    """Every third vendor under the first share, the others under the second."""
+    first = np.arange(len(b)) % 3 == 0
+    return [Stratum(a[on], b[on], 5 * a[on], 5 * b[on], np.array([0, on.sum()]), share, spread)
+            for on, share in zip((first, ~first), shares, strict=True)]
+
+
+@pytest.mark.parametrize(("a", "nested"), [(MIXED, True), (B - A, True), (NEXT, False)], ids=["share", "large share", "growth"])
+def test_two_strata_with_one_share_are_one(a: np.ndarray, nested: bool) -> None:
+    a, b = 100 * a, 100 * B
+    apart, = ratios_realised(strata(a, b, (0.44, 0.44)), nested=nested)
+    whole = ratio_realised(a, b, 5 * a, 5 * b, 0.44, 0.13, nested=nested)
+    assert apart.value == pytest.approx(whole.value, rel=1e-13)
+    assert whole.cdf(apart.quantile(LEVELS)) == pytest.approx(LEVELS, abs=3e-4)
+
+
+@pytest.mark.parametrize(("a", "nested"), [(MIXED, True), (B - A, True), (NEXT, False)], ids=["share", "large share", "growth"])
+def test_strata_under_different_shares(a: np.ndarray, nested: bool) -> None:
+    a, b, n = 100 * a, 100 * B, 40_000
+    law, = ratios_realised(strata(a, b, (0.3, 0.7)), nested=nested)
+    top, bottom = np.zeros(n), np.zeros(n)
+    for s in strata(a, b, (0.3, 0.7)):
+        other = s.b - s.a if nested else s.b
+        inside, outside = draws([(s.a, 5 * s.a), (other, 5 * other)], s.share, s.spread, n)
+        top, bottom = top + inside, bottom + outside + (inside if nested else 0)
+    assert law.value == pytest.approx(top.mean() / bottom.mean(), abs=4.5 * np.std(top / bottom) / math.sqrt(n) + 1e-3)
+    error = 4.5 * np.sqrt(LEVELS * (1 - LEVELS) / n) + 4e-3
+    assert np.all(np.abs(ranks(top / bottom, law) - LEVELS) < error)
+
+
+def test_a_stratum_without_vendors_or_without_unreviewed_sales() -> None:
+    a, b = 100 * A, 100 * B
+    known, other = strata(a, b, (1.0, 0.5), spread=0.0)
+    law, = ratios_realised([known, other], nested=True)
+    # the reviewed part is a constant: the law is that of the rest beside it
+    total = known.b.sum() + other.b.sum() / 0.5
+    assert law.value == pytest.approx((known.a.sum() + other.a.sum() / 0.5) / total, rel=1e-13)
+    nothing = Stratum(*np.zeros((4, 0)), np.array([0, 0]), 0.3, 0.1)
+    assert ratios_realised([known, other, nothing], nested=True)[0].quantile(LEVELS) == pytest.approx(law.quantile(LEVELS))
+    assert isinstance(ratios_realised([known], nested=True)[0].law, PointLaw)
 
 
 def test_known_ratios() -> None:

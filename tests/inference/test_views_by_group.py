@@ -157,7 +157,7 @@ def test_many_ratios_are_the_single_ones(nested: bool) -> None:
     a[start[4] : start[5]] = b[start[4] : start[5]]
     price = rng.lognormal(1, 0.5, len(b))
     ends = np.array([0.025, 0.5, 0.975])
-    realised = ratios.ratios_realised(a, b, a * price, b * price, start, 0.44, 0.11, nested=nested)
+    realised = ratios.ratios_realised([ratios.Stratum(a, b, a * price, b * price, start, 0.44, 0.11)], nested=nested)
     expected = {m: ratios.ratios_expected(a, b, start, method=m) for m in ratios.METHODS}
     for i in range(len(sizes)):
         one = slice(start[i], start[i + 1])
