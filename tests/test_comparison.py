@@ -17,6 +17,7 @@ from darkmarket_estimates import (
     Totals,
     turnover,
 )
+from darkmarket_estimates.comparison.moved import moved_sums
 from darkmarket_estimates.comparison.share import _normal_shifts, odds_mixture
 from darkmarket_estimates.distribution.law import NormalLaw
 from tests.tables import vendor_totals
@@ -128,6 +129,16 @@ def test_uncertain_group_factors_enter_a_share():
         "country", {"NL": stats.beta(8, 2), "DE": 0.8, "US": stats.beta(8, 2)})).share("NL", of="country")
     assert unknown.interval[1] - unknown.interval[0] > 1.05 * (known.interval[1] - known.interval[0])
     assert unknown.kind.startswith("hybrid")
+
+
+def test_cells_move_with_the_factors_that_act_on_them():
+    rng = np.random.default_rng(7)
+    values, row, acts = rng.lognormal(size=200), rng.integers(0, 3, 200), rng.random((5, 200)) < 0.4
+    logs = rng.normal(size=(16, 5))
+    cell_by_cell = values * np.exp(logs @ acts)
+    want = np.array([np.bincount(row, one, 3) for one in cell_by_cell])
+    assert moved_sums(values, row, 3, list(acts), logs) == pytest.approx(want, rel=1e-12)
+    assert moved_sums(values, row, 3, list(acts), 0 * logs) == pytest.approx(np.tile(np.bincount(row, values, 3), (16, 1)))
 
 
 def test_range_by_group_gives_the_extreme_shares():

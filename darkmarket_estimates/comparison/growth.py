@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
 from darkmarket_estimates.comparison.ratio_laws import Pair, joined, ratio_laws
 from darkmarket_estimates.comparison.result import Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.twins import Twins
 from darkmarket_estimates.comparison.unseen import log_odds, worth
-from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.relative import scaled
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.factors import Factor
 from darkmarket_estimates.inference import Configuration, Model, Tell, quiet
-from darkmarket_estimates.inference.laws import FACTOR_POINTS, Rows
+from darkmarket_estimates.inference.laws import Rows
 
 #: Ratios whose laws are computed at once.
 PAIRS = 256
@@ -135,27 +135,22 @@ def _part_shifts(twins: Twins, pairs: Sequence[Pair]) -> np.ndarray:
 
     What both state alike has one value in both.
     """
-    models = twins.first, twins.second
-    moving: list[tuple[Factor, tuple[int | None, int | None]]] = [
-        *((twins.first.factors[i], (i, j)) for i, j in twins.of_parts),
-        *((twins.first.factors[i], (i, None)) for i in twins.ours if twins.first.factors[i].cells is not None),
-        *((twins.second.factors[j], (None, j)) for j in twins.theirs if twins.second.factors[j].cells is not None)]
-    moving = [(f, places) for f, places in moving if f.is_uncertain]
+    models = first, second = twins.first, twins.second
+    stated: list[tuple[Factor, tuple[int | None, int | None]]] = [
+        *((first.factors[i], (i, j)) for i, j in twins.of_parts), *((first.factors[i], (i, None)) for i in twins.ours),
+        *((second.factors[j], (None, j)) for j in twins.theirs),
+    ]
+    moving = [(f, places) for f, places in stated if f.is_uncertain and f.cells is not None]
     if not moving:
         return np.ones((1, len(pairs)))
-    rows = [Rows.of([pair[side] for pair in pairs]) for side in (0, 1)]
-    centre = [model.configuration("middle") for model in models]
-
-    def ratios(values: Sequence[float]) -> np.ndarray:
-        at = [{**own, **{places[side]: x for (_, places), x in zip(moving, values, strict=True) if places[side] is not None}}
-              for side, own in enumerate(centre)]
-        top, bottom = (side.sums(worth(model)[side.cells] * model.multiplier(side.cells, a))
-                       for model, side, a in zip(models, rows, at, strict=True))
-        return top / bottom
-
-    middle = ratios([f.at("middle") for f, _ in moving])
-    return np.array([ratios([float(f.spec.ppf(p)) for (f, _), p in zip(moving, point, strict=True)])  # type: ignore[union-attr]
-                     for point in sobol(len(moving), FACTOR_POINTS)]) / middle
+    logs, sums = log_multipliers([f for f, _ in moving]), []
+    for side, model in enumerate(models):
+        rows = Rows.of([pair[side] for pair in pairs])
+        x = worth(model)[rows.cells] * model.multiplier(rows.cells, model.configuration("middle"))
+        acts = [np.zeros(len(rows.cells), dtype=bool) if (i := places[side]) is None else model.factors[i].share_of(rows.cells)
+                for _, places in moving]
+        sums.append(moved_sums(x, rows.owner, len(rows), acts, logs) / rows.sums(x))
+    return sums[0] / sums[1]
 
 
 def _ratio_flags(

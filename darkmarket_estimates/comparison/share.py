@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +11,15 @@ import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _render
+from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
 from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.unseen import log_odds, worth
-from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.ratios import Stratum, ratio_expected, ratios_realised
 from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
-
-#: Points over factors that differ between groups.
-POINTS = 512
 
 
 def share_of_group(
@@ -70,7 +67,7 @@ def _share_of(
     empty = 0.0
     if model.interval != "none" and model.has_share and 0 < a < b:
         (law, empty), = over_ends(model, lambda at: [_share_law(model, inside, cells, at)])
-        shifts = _odds_shifts(model, inside, cells, {i: f for i, f in split.items() if f.is_uncertain})
+        shifts = _odds_shifts(model, inside, cells, [f for f in split.values() if f.is_uncertain])
         unseen, variance = log_odds((model, cells[inside]), (model, cells[~inside]))
         if between_group_cv or variance > 0:
             shifts = (shifts[:, None] + _normal_shifts(between_group_cv or 0.0, variance)).ravel()
@@ -113,20 +110,14 @@ def _value_at(model: Model, inside: np.ndarray, cells: np.ndarray, at: Configura
     return float(x[inside].sum() / x.sum())
 
 
-def _odds_shifts(
-    model: Model, inside: np.ndarray, cells: np.ndarray, uncertain: Mapping[int, Factor]
-) -> np.ndarray:
+def _odds_shifts(model: Model, inside: np.ndarray, cells: np.ndarray, uncertain: Sequence[Factor]) -> np.ndarray:
     """How far the log odds of the share lie from the central ones, at points over factors that differ by group."""
-    at = model.configuration("middle")
     if not uncertain:
         return np.zeros(1)
-    values = np.array([
-        _value_at(model, inside, cells,
-                  {**at, **{i: float(f.spec.ppf(p)) for (i, f), p in zip(uncertain.items(), row, strict=True)}})  # type: ignore[union-attr]
-        for row in sobol(len(uncertain), POINTS)
-    ])
-    centre = _value_at(model, inside, cells, at)
-    return special.logit(values) - special.logit(centre)
+    x = worth(model)[cells] * model.multiplier(cells, model.configuration("middle"))
+    outside, within = moved_sums(x, inside.astype(np.int64), 2, [f.share_of(cells) for f in uncertain],
+                                 log_multipliers(uncertain)).T
+    return np.log(within / outside) - math.log(x[inside].sum() / x[~inside].sum())
 
 
 def _normal_shifts(cv: float, variance: float = 0.0) -> np.ndarray:
