@@ -24,8 +24,9 @@ class Compared(Figures):
         """Share of one group in the total, with its interval.
 
         Factors that are common to all groups cancel, so the share has no uncertainty from them; the flag "one review
-        share for all groups" says so where nothing is stated about differences. Under ``coverage=Huggins(...)`` unseen
-        listings are part of it, with one fit for all groups; a lower bound has no share.
+        share for all groups" says so where nothing is stated about differences. Those stated by group (`ByGroup`) act on
+        their groups. Under ``coverage=Huggins(...)`` unseen listings are part of it, with one fit for all groups; a lower
+        bound has no share.
 
         Parameters
         ----------
@@ -82,7 +83,8 @@ class Compared(Figures):
         """This total over another: growth between two windows, or one market beside another.
 
         Vendors present in both are one vendor, with one weight and one review share; assumptions that both estimates
-        state alike cancel. Detection models (``coverage=Huggins(...)``) of two tables are taken as unrelated, and flagged.
+        state alike cancel, those by group as far as the groups grew alike. Detection models
+        (``coverage=Huggins(...)``) of two tables are taken as unrelated, and flagged.
 
         Parameters
         ----------

@@ -168,7 +168,7 @@ def _ratio_flags(
     if first.coverage is not None:
         same = first.totals.header.detection == second.totals.header.detection
         flags.append("unseen listings enter by the detection model" + ("" if same else "s, which are taken as unrelated"))
-    for model, cells in zip(models, pair, strict=True):
+    for model, cells, place in zip(models, pair, ("numerator", "denominator"), strict=True):
         if model.estimand == "expected" and (n := effective_number(model.by_vendor(cells, model.y[cells]))) < 30:
-            flags.append(f"indicative: effectively {n:.1f} vendors on one side")
+            flags.append(f"indicative: effectively {n:.1f} vendors in the {place}")
     return flags
