@@ -263,9 +263,12 @@ def test_ratios_that_cannot_be():
     hidden = turnover(first.model.totals.anonymised(), review_rate=RATE)
     with pytest.raises(DataError, match="vendor_key="):
         later.ratio(hidden)
-    ranged = turnover(two_groups(), review_rate=ByGroup("country", {"NL": Range(0.4, 0.5), "DE": 0.5, "US": 0.8}))
-    with pytest.raises(NotSupportedError, match="Ranges by group"):
-        ranged.ratio(turnover(two_groups(y=2 * Y), review_rate=0.5))
+    two = {"review_rate": ByGroup("country", {"NL": Range(0.4, 0.5), "DE": 0.5, "US": 0.8}),
+           "units_per_order": ByGroup("size", {"small": Range(1, 2), "large": 1.0})}
+    crossed = [Totals.from_cells(vendor=VENDOR, value=y, reviews=np.ceil(y / 60), currency="USD", groups={
+        "country": COUNTRY, "size": np.where(Y > 400, "large", "small")}, window=w) for y, w in ((Y, JANUARY), (2 * Y, FEBRUARY))]
+    with pytest.raises(NotSupportedError, match="two columns"):
+        turnover(crossed[0], **two).ratio(turnover(crossed[1], **two))
 
 
 def apart(y=Y, window=JANUARY):
@@ -587,6 +590,35 @@ def test_extreme_shares_are_those_of_the_best_corner(seed):
     corners = [(y[0] / rates).sum() / (y / rates).sum()
                for rates in np.array(np.meshgrid(*((r.low, r.high) for r in ranges.values()))).reshape(4, -1).T]
     assert bounds == pytest.approx((min(corners), max(corners)), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_extreme_ratios_are_those_of_the_best_corner(seed):
+    rng = np.random.default_rng(seed)
+    y, names = rng.lognormal(5, 2, (2, 4)), ("wxyz", "vwxy")  # a group each that the other window has not
+    first, second = (Totals.from_cells(vendor=[f"v{i}" for i in range(4)], value=own, reviews=np.ones(4), currency="USD",
+                                       groups={"country": list(text)}) for own, text in zip(y, names, strict=True))
+    shares = {c: Range(*sorted(rng.uniform(0.05, 1, 2))) for c in "vwxyz"}
+    genuine, coverage = Range(0.7, 0.9), Range(0.5, 0.8)  # of the first alone, and of both
+    estimates = [turnover(t, review_rate=ByGroup("country", {c: shares[c] for c in text}), market_coverage=coverage,
+                          interval=None, **more)
+                 for t, text, more in zip((first, second), names, ({"genuine_share": genuine}, {}), strict=True)]
+    corners = []
+    for ends in np.array(np.meshgrid(*((r.low, r.high) for r in shares.values()))).reshape(5, -1).T:
+        rate = dict(zip(shares, ends, strict=True))
+        top, bottom = (sum(v / rate[c] for v, c in zip(own, text, strict=True)) for own, text in zip(y, names, strict=True))
+        corners += [top * g / bottom for g in (0.7, 0.9)]
+    ratio = estimates[0].ratio(estimates[1])
+    assert ratio.bounds == pytest.approx((min(corners), max(corners)), rel=1e-12) and ratio.kind == "bounds"
+
+
+def test_bounds_of_a_ratio_say_which_distributions_they_leave_out():
+    later, first = months()
+    ranged, unsure = {"genuine_share": Range(0.5, 1)}, {"market_coverage": stats.beta(8, 2)}
+    def flags(**more):
+        return turnover(later.model.totals, review_rate=0.5, **more).ratio(turnover(first.model.totals, review_rate=0.5)).flags
+    assert any("bounds of the Ranges alone" in f and "market coverage" in f for f in flags(**ranged, **unsure))
+    assert not any("bounds of the Ranges alone" in f for f in (*flags(**ranged), *flags(**unsure)))
 
 
 def test_bounds_say_which_distributions_they_leave_out():

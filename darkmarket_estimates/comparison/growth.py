@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
+from darkmarket_estimates.comparison.ranges import ratio_bounds
 from darkmarket_estimates.comparison.ratio_laws import Pair, joined, ratio_laws
 from darkmarket_estimates.comparison.result import Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.twins import Twins
@@ -16,7 +17,7 @@ from darkmarket_estimates.comparison.unseen import log_odds, worth
 from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.relative import scaled
-from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.factors import Factor
 from darkmarket_estimates.inference import Configuration, Model, Tell, quiet
 from darkmarket_estimates.inference.laws import Rows
@@ -48,10 +49,6 @@ def ratios_of_rows(
     twins = Twins.of(first, second)
     ours, theirs = twins.alone
     by_part = [f for f in (*(first.factors[i] for i, _ in twins.of_parts), *ours, *theirs) if f.cells is not None]
-    for f in by_part:
-        if f.is_range:
-            raise NotSupportedError("a ratio of estimates with Ranges by group is not available", got=f.title,
-                                    fix="compare the groups one by one: est.group(...).ratio(other.group(...))")
     if _overlap(first, second):
         raise DataError("the two totals hold the same sales", expected="two windows, or two groups without a cell in common",
                         fix="est.share(label, of=column) for a part and its whole")
@@ -59,10 +56,12 @@ def ratios_of_rows(
     factor = scales[0] / scales[1]
     models = first, second
     flags = [tuple(_ratio_flags(twins, pair, units[0], between_group_cv)) for pair in pairs]
-    if any(f.is_range for f in (*ours, *theirs)):
-        bounds = [_bounds(models, pair, factor, _range_width(first, ours)) for pair in pairs]
-        return [Ratio(title, False, math.nan, ends, None, "bounds", flag, confidence_level)
-                for ends, flag in zip(bounds, flags, strict=True)]
+    if any(f.is_range for f in (*ours, *theirs, *by_part)):
+        left_out = dict.fromkeys(f.title for f in (*ours, *theirs, *by_part) if f.is_uncertain)
+        more = ("bounds of the Ranges alone, at the means of the distributions: " + "; ".join(left_out),) if left_out else ()
+        bounds = [ratio_bounds(twins, pair) for pair in pairs]
+        return [Ratio(title, False, math.nan, (factor * low, factor * high), None, "bounds", (*flag, *more), confidence_level)
+                for (low, high), flag in zip(bounds, flags, strict=True)]
     at = first.configuration("middle"), second.configuration("middle")
     values = [[float(worth(m)[c] @ m.multiplier(c, a)) for m, c, a in zip(models, pair, at, strict=True)] for pair in pairs]
     found: list[tuple[Law | None, float]] = [(None, 0.0)] * len(pairs)
@@ -101,12 +100,6 @@ def _check_alike(first: Model, second: Model, units: tuple[str, str]) -> None:
                         got=f"{second.currency} a {units[1]}", fix='.per("day") of both, in one currency')
 
 
-def _bounds(models: tuple[Model, Model], pair: Pair, factor: float, cancelled: float) -> tuple[float, float]:
-    """Smallest and largest ratio over the Ranges that do not cancel."""
-    (low, high), (least, most) = ([m.value(c, end) for end in ("low", "high")] for m, c in zip(models, pair, strict=True))
-    return factor * low / most * cancelled, factor * high / least / cancelled
-
-
 def _rescaled(law: Law, factors: np.ndarray) -> Law:
     """The law times each of some factors that are equally likely."""
     return law if (factors == 1).all() else ScaledMixture(law, factors, np.full(len(factors), 1 / len(factors)))
@@ -119,15 +112,6 @@ def _overlap(first: Model, second: Model) -> bool:
         return False
     cells = [set(zip(*(t.keys[k].codes.tolist() for k in t.keys), strict=True)) for t in (a, b)]
     return not cells[0].isdisjoint(cells[1])
-
-
-def _range_width(model: Model, uncancelled: Sequence[Factor]) -> float:
-    """How far apart the ends of the Ranges that cancel are, so that they do not widen the ratio."""
-    width = 1.0
-    for f in model.factors:
-        if f.is_range and f not in uncancelled:
-            width *= (f.at("high") / f.at("low")) ** f.power
-    return width
 
 
 def _part_shifts(twins: Twins, pairs: Sequence[Pair]) -> np.ndarray:

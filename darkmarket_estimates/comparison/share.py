@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,13 @@ from scipy import special
 
 from darkmarket_estimates import _render
 from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
+from darkmarket_estimates.comparison.ranges import share_bounds
 from darkmarket_estimates.comparison.result import METHODS, Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.unseen import log_odds, worth
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.ratios import Stratum, ratio_expected, ratios_realised
-from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
 
@@ -59,7 +60,8 @@ def _share_of(
         left_out = [f.title for f in split.values() if f.is_uncertain]
         if left_out:
             flags.append("bounds of the Ranges alone, at the means of the distributions by group: " + "; ".join(left_out))
-        return Ratio(title, True, math.nan, _range_bounds(model, inside, cells, split), None, "bounds", tuple(flags), level)
+        bounds = share_bounds(model, inside, cells, split.values())
+        return Ratio(title, True, math.nan, bounds, None, "bounds", tuple(flags), level)
     value = _value_at(model, inside, cells, model.configuration("middle"))
     if model.coverage is not None:
         flags.append("unseen listings enter by the detection model, to first order on the log odds")
@@ -127,40 +129,6 @@ def _normal_shifts(cv: float, variance: float = 0.0) -> np.ndarray:
     """
     spread = math.sqrt(2 * math.log1p(cv**2) + variance)
     return spread * special.ndtri((np.arange(64) + 0.5) / 64)
-
-
-def _range_bounds(
-    model: Model, inside: np.ndarray, cells: np.ndarray, split: Mapping[int, Factor]
-) -> tuple[float, float]:
-    r"""Smallest and largest share over factors that each move within a range.
-
-    For factors :math:`m_k` of disjoint parts the share is linear-fractional, so its extremes lie at ends of the ranges:
-    :math:`\max_m \sum a_k m_k / \sum b_k m_k` by the fixed-point iteration of Dinkelbach, *Management Science* 13 (1967).
-    """
-    columns = {f.group[0] for f in split.values() if f.is_range and f.group}
-    if len(columns) > 1:
-        raise NotSupportedError("ranges over groups of two columns at once", got=" and ".join(sorted(columns)),
-                                fix="state the ranges over one column, or compare the scenarios one by one")
-    low = model.multiplier(cells, model.configuration("low"))
-    high = model.multiplier(cells, model.configuration("high"))
-    column = model.totals.keys[columns.pop()].codes[cells]
-    y = model.y[cells]
-    n = int(column.max()) + 1
-    # per group: money in the numerator and the denominator at each end of its range
-    a = np.array([np.bincount(column, y * m * inside, n) for m in (low, high)])
-    b = np.array([np.bincount(column, y * m, n) for m in (low, high)])
-    ends = []
-    for sign in (-1, 1):
-        ratio = float(a[0].sum() / b[0].sum())
-        for _ in range(100):
-            gain = sign * (a - ratio * b)
-            best = np.argmax(gain, axis=0)
-            new = float(a[best, np.arange(n)].sum() / b[best, np.arange(n)].sum())
-            if new == ratio:
-                break
-            ratio = new
-        ends.append(ratio)
-    return ends[0], ends[1]
 
 
 def odds_mixture(law: Law, shifts: np.ndarray) -> GridLaw:
