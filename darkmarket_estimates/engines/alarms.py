@@ -22,6 +22,18 @@ def suspected(n: int, n_positive: int, n_high: int) -> bool:
     return 0 < 100 * n_high < n <= 100 * n_positive
 
 
+def bounds(
+    value: np.ndarray, price_sq_reviews: np.ndarray, max_listing_value: np.ndarray, cap: float
+) -> tuple[np.ndarray, float]:
+    """A price that some row with reviews of each cell reaches, and one that no such row exceeds, from the sums of cells.
+
+    The mean price, weighted by money, sum p^2 r / sum p r, is not above the highest; and p <= p r <= the money of the
+    listing, for whole r >= 1. A millionth is left for rounding.
+    """
+    mean = np.divide(price_sq_reviews, value, out=np.zeros(len(value)), where=value > 0)
+    return mean * (1 - 1e-6), min(cap, float(max_listing_value.max(initial=0)) * (1 + 1e-6))
+
+
 def flags(prices: np.ndarray, sold: np.ndarray) -> tuple[str, ...]:
     """The flag of a header, from the prices of the rows that are `sold`: those with reviews."""
     n = int(np.count_nonzero(sold))

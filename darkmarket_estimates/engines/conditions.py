@@ -49,11 +49,13 @@ def problems(schema: Schema, columns: sql.Columns) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def fine(schema: Schema) -> str:
+def fine(schema: Schema, columns: sql.Columns) -> str:
     """True only where nothing is wrong: comparisons alone, NaN being above every number in DuckDB."""
     s, zero, top = schema, sql.number(0), sql.number(sys.float_info.max)
-    found = [f"price_0 BETWEEN {zero} AND {top}", f"u * price_0 * c <= {top}", "vendor IS NOT NULL"]
-    found += [] if s.count is None else [f"c BETWEEN {zero} AND {top}", "c = floor(c)"]
+    u = "" if s.days is None else "u * "
+    found = [f"price_0 BETWEEN {zero} AND {top}", f"{u}price_0 * c <= {top}", "vendor IS NOT NULL"]
+    if s.count is not None:
+        found += [f"c >= {zero}"] if columns.is_whole(s.count) else [f"c BETWEEN {zero} AND {top}", "c = floor(c)"]
     found += [] if s.days is None else [f"d > {zero}", f"d <= {top}"]
     found += [] if s.listing is None else ["listing IS NOT NULL"]
     found += [] if s.currency_column is None else [f"money = {sql.text(s.currency)}"]

@@ -7,6 +7,8 @@ and their totals are added to those of the rest. So every rule is written once.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +21,7 @@ from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines import alarms, checks, duplicates, kernels, sql
 from darkmarket_estimates.engines.capabilities import refuse
 from darkmarket_estimates.engines.duckdb import Place, Session
-from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty
+from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty, lowest_cap
 from darkmarket_estimates.engines.problems import raise_first, raise_repeated
 from darkmarket_estimates.engines.query import Query
 from darkmarket_estimates.engines.schema import Schema
@@ -102,11 +104,18 @@ class LazyTable(PlannedTable):
             markets = () if self.schema.market is None else checks.check_markets(
                 Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"), self.schema.market).labels
             rest, more, prices = self._touched(session, query, touched, n_touched)
-            flags = self._flags(session, query, kept, touched, prices)
+            rows = int(kept.column("n").to_numpy().sum())
+            sums = {name: kept.column(query.answers[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS}
+            with np.errstate(over="ignore"):
+                if not all(np.isfinite(values.sum()) for values in sums.values()):
+                    check_finite(sums, session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
+            flags = self._flags(session, query, sums, rows, touched, prices)
         # only now, without the session: what DuckDB held makes room for the labels of the vendors
-        audit, rows = self._audit(query, cells, status), int(kept.column("n").to_numpy().sum())
+        audit = self._audit(query, cells, status)
         del cells
-        totals = sum(rest, start=self._totals(query, kept, markets, audit))
+        totals = self._totals(query, kept, sums, markets, audit)
+        if rest:  # small ones first: each addition merges the labels of all vendors of its parts
+            totals = totals + functools.reduce(operator.add, rest)
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
     def _touched(
@@ -136,10 +145,11 @@ class LazyTable(PlannedTable):
             cells = session.fetch(query.cells(session.source, None))
         raise_first(session, query, cells, query.statuses(cells), self.place.ordered)
 
-    def _totals(self, query: Query, cells: pa.Table, markets: tuple[str, ...], audit: Audit) -> Totals:
+    def _totals(
+        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], markets: tuple[str, ...], audit: Audit
+    ) -> Totals:
         """Cells of an answer as Totals."""
         schema = self.schema
-        column = query.answers
         source = Source(cells)
         keys = {name: source.labels(ours) for name, ours in zip(query.by, query.group_names)}
         if query.bands:
@@ -149,9 +159,7 @@ class LazyTable(PlannedTable):
         vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
         keys[VENDOR] = checks.within(source.labels("market"), vendor) if (
             schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
-        merged_keys, merged = kernels.merged(keys, {
-            name: cells.column(column[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS})
-        check_finite(merged, float(cells.column("top").to_numpy().max(initial=0)))
+        merged_keys, merged = kernels.merged(keys, sums)
         header = Header(
             currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
             markets=markets, by=query.by, bands=tuple(map(float, query.bands)), occasions=schema.occasions,
@@ -184,19 +192,25 @@ class LazyTable(PlannedTable):
         return Audit((read, *lines[1:]))
 
     def _flags(
-        self, session: Session, query: Query, cells: pa.Table, touched: str | None, mine: np.ndarray
+        self, session: Session, query: Query, sums: dict[str, np.ndarray], rows: int, touched: str | None, mine: np.ndarray
     ) -> tuple[str, ...]:
-        """The alarm, with the prices that are in memory: a narrow scan more, where the cells alone do not silence it."""
-        tops, n = cells.column("top").to_numpy(), float(cells.column("n").to_numpy().sum())
-        top = max(float(tops.max(initial=0)), float(mine.max(initial=0)))
-        limit = alarms.threshold(top)
-        # each cell whose highest price is high holds at least one high price
-        if 100 * (np.count_nonzero(tops >= limit) + np.count_nonzero(mine >= limit)) >= n + len(mine):
+        """The alarm, with the prices that are in memory: a narrow scan more, where the sums alone do not silence it."""
+        top = float(mine.max(initial=0))
+        reached, most = np.zeros(0), lowest_cap(self.steps)
+        if self.schema.days is None:  # sums of money a day tell nothing of prices
+            reached, most = alarms.bounds(sums["value"], sums["price_sq_reviews"], sums["max_listing_value"], most)
+        limits = [alarms.threshold(max(top, float(reached.max(initial=0)))), alarms.threshold(max(top, most))]
+        # each cell that reaches a high price holds at least one
+        if 100 * (np.count_nonzero(reached >= limits[1]) + np.count_nonzero(mine >= limits[1])) >= rows + len(mine):
             return ()
-        answer = session.fetch(query.prices(session.source, touched, limit)).to_pylist()[0]
-        n_sold, n_positive, n_high = (answer[k] + extra for k, extra in (
-            ("n", len(mine)), ("positive", np.count_nonzero(mine)), ("high", np.count_nonzero(mine >= limit))))
-        return (alarms.FLAG,) if alarms.suspected(n_sold, n_positive, n_high) else ()
+        while True:  # both limits mostly tell the same; else that of the highest price does
+            answer = session.fetch(query.prices(session.source, touched, limits)).to_pylist()[0]
+            n, positive = answer["n"] + len(mine), answer["positive"] + np.count_nonzero(mine)
+            high = (answer[f"high_{i}"] + np.count_nonzero(mine >= limit) for i, limit in enumerate(limits))
+            told = {alarms.suspected(n, positive, max(1, times)) for times in high}
+            if len(told) == 1:
+                return (alarms.FLAG,) if True in told else ()
+            limits = [alarms.threshold(max(top, answer["top"] or 0.0))]
 
 
 def _without(cells: pa.Table, some: np.ndarray) -> pa.Table:

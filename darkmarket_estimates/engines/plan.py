@@ -112,6 +112,17 @@ class PlannedTable:
         return f"{self.engine}, {self.currency}, {done}"
 
 
+def lowest_cap(steps: Sequence[Step]) -> float:
+    """The lowest cap since the last conversion: no price that the rules keep is above it."""
+    cap = np.inf
+    for step in steps:
+        if isinstance(step, Convert):
+            cap = np.inf
+        elif step.rule.cap is not None:
+            cap = min(cap, step.rule.cap)
+    return cap
+
+
 def check_median_rule(schema: Schema, rule: HoldingPrice) -> None:
     """Raise `NotIdentifiedError` where a median is asked of listings that the table does not name."""
     if rule.uses_median and schema.listing is None:

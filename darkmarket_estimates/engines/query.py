@@ -7,6 +7,7 @@ groups are split by it, so that the same scan checks, cleans, sums and writes th
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,7 +104,7 @@ class Query:
                 cases.append(f"WHEN {price} > {sql.number(step.rule.cap)} THEN {at}")
                 limits.append(f"{price} <= {sql.number(step.rule.cap)}")
         # most rows are fine, and one condition tells: the chain of cases is walked for the others
-        conditions = [*([] if checked else [fine(self.schema)]), *limits]
+        conditions = [*([] if checked else [fine(self.schema, self.columns)]), *limits]
         first = f"WHEN {' AND '.join(f'({c})' for c in conditions)} THEN 0 " if conditions else ""
         status = f"CAST(CASE {first}{' '.join(cases)} ELSE 0 END AS SMALLINT)" if cases else "CAST(0 AS SMALLINT)"
         inner = f"SELECT {also}{', '.join(self._named())} FROM {source}"
@@ -118,8 +119,9 @@ class Query:
         keys = [*self._keys, *band]
         if self._whole_listings:
             return self._in_order(f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL")
-        parts = f"SELECT {', '.join(keys)}, listing, {sql.listed(self._sums)} {rows} GROUP BY ALL"
-        sums = {name: f"{'max' if name == 'top' else 'sum'}({name})" for name in sql.once(self._sums)}
+        # the listings of a cell by hash: the ids of millions, as text, take more memory than all their sums
+        parts = f"SELECT {', '.join(keys)}, h, {sql.listed(self._sums)} {rows} GROUP BY ALL"
+        sums = {name: f"sum({name})" for name in sql.once(self._sums)}
         value = self.answers["value"]
         # a sum of whole numbers is a HUGEINT, which would arrive as decimals
         sums |= {"n": "CAST(sum(n) AS BIGINT)", "n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
@@ -173,7 +175,7 @@ class Query:
             if rule.lower_multiple is not None:
                 multiples.append(f"min({own}) < {sql.number(rule.lower_multiple)} * max({own})")
             if multiples:
-                enough = f"count({own}) >= {sql.number(rule.min_observations)}"
+                enough = f"count({'*' if alone else own}) >= {sql.number(rule.min_observations)}"
                 conditions.append(f"{enough} AND ({' OR '.join(multiples)})")
             if rule.cap is not None and rule.action == "median":
                 conditions.append(f"max({own}) > {sql.number(rule.cap)}")
@@ -187,10 +189,11 @@ class Query:
         return (f"SELECT {wanted} FROM (SELECT {wanted}, {self._hash()} AS {_HASH} FROM {source}) AS ours "
                 f"SEMI JOIN {touched} AS touched ON ours.{_HASH} = touched.h WHERE {_HASH} % {parts} = {part}")
 
-    def prices(self, source: str, touched: str | None, limit: float) -> str:
-        """How many rows with reviews there are, with a positive price, and with one from `limit` on."""
-        return (f"SELECT count(*) AS n, count_if({self._price} > 0) AS positive, "
-                f"count_if({self._price} >= {sql.number(limit)}) AS high "
+    def prices(self, source: str, touched: str | None, limits: Sequence[float] = ()) -> str:
+        """The rows with reviews: how many, the highest price, how many prices are positive, how many from each limit on."""
+        price = self._price
+        high = "".join(f", count_if({price} >= {sql.number(limit)}) AS high_{i}" for i, limit in enumerate(limits))
+        return (f"SELECT count(*) AS n, max({price}) AS top, count_if({price} > 0) AS positive{high} "
                 f"FROM ({self.rows(source, checked=True)}){self._without(touched)} WHERE status = 0 AND c > 0")
 
     def repeats(self, source: str) -> str:
@@ -230,8 +233,7 @@ class Query:
         worth = f"{u}{self._price}"
         found = {
             "n": "count(*)", "count": "sum(c)", "reviews": f"sum({u}c)", "value": f"sum({worth} * c)",
-            "price_sq_reviews": f"sum(({worth}) * ({worth}) * c)", "rate_sq_reviews": f"sum({u}{u}c)",
-            "top": f"max({self._price} * sign(c))",  # of the rows with reviews; a CASE costs three times as much
+            "price_sq_reviews": f"sum({worth} * ({worth} * c))", "rate_sq_reviews": f"sum({u}{u}c)",
             **{name: f"sum({u}price_{i} * c)" for i, name in enumerate(self.stage_names)},
         }
         return found if not self._whole_listings else found | {

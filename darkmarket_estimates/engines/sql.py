@@ -9,8 +9,7 @@ import numpy as np
 from darkmarket_estimates.engines.source import ISO_DAY, ISO_TIME, ISO_ZONE
 from darkmarket_estimates.errors import DataError
 
-_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-            "UHUGEINT", "FLOAT", "DOUBLE")
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 _WIDE = ("HUGEINT", "UHUGEINT")
 _NESTED = ("STRUCT", "MAP", "UNION", "LIST", "[")
 
@@ -49,8 +48,12 @@ class Columns:
     def is_number(self, column: str) -> bool:
         """Whether the column holds numbers, or text that is to be read as such."""
         kind = self.types[column]
-        return (kind in _NUMERIC or kind.startswith("DECIMAL") or kind == '"NULL"'
+        return (kind in (*_WHOLE, "FLOAT", "DOUBLE") or kind.startswith("DECIMAL") or kind == '"NULL"'
                 or (self.text_numbers and kind == "VARCHAR"))
+
+    def is_whole(self, column: str) -> bool:
+        """Whether the type has no fractions, no NaN and no infinity."""
+        return self.types[column] in _WHOLE
 
     def float(self, column: str) -> str:
         """A column as DOUBLE before any sum: sums of integers are decimals. Text that is no number is NULL."""

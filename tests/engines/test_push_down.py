@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 from darkmarket_estimates import DataError, ExchangeRate, HoldingPrice, Listings
+from darkmarket_estimates.engines import alarms, lazy
 from darkmarket_estimates.engines import duckdb as sessions
-from darkmarket_estimates.engines import lazy
 from darkmarket_estimates.engines.lazy import LazyTable
+from darkmarket_estimates.engines.plan import Clean, Convert, lowest_cap
 from tests.engines.tables_elsewhere import assert_parity, elsewhere
 from tests.engines.test_parity import repeated_listings
 from tests.tables import ROLES, listing_table
@@ -238,3 +239,95 @@ def test_the_alarm_hears_prices_of_touched_listings(tmp_path, asked):
     assert narrow(table, tmp_path, asked, rule) == 2
     want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT)
     assert want.header.flags and list(want.audit)[1].rows == 0
+
+
+# -- the alarm, from sums --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("scale", [1e-170, 1.0, 1e140], ids=str)
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_bound_the_prices(seed, scale):
+    """Each cell holds a price that its mean reaches, and none is above the money of a listing; also where squares are 0."""
+    rng = np.random.default_rng(seed)
+    price, count, cell = scale * rng.lognormal(0, 3, 400), rng.integers(0, 4, 400), rng.integers(0, 60, 400)
+    price[:3] = 0.0
+    value, squares, listing, top = np.zeros(60), np.zeros(60), np.zeros(60), np.zeros(60)
+    np.add.at(value, cell, price * count)
+    np.add.at(squares, cell, price**2 * count)
+    np.maximum.at(listing, cell, price * count)
+    np.maximum.at(top, cell, price * (count > 0))
+    reached, most = alarms.bounds(value, squares, listing, np.inf)
+    assert (reached <= top).all() and top.max() <= most <= 3.01 * top.max()
+    assert alarms.bounds(value, squares, listing, top.max())[1] == top.max()
+    if scale == 1:
+        assert (reached[top > 0] > 0).all()
+    one = alarms.bounds(*(np.array([x]) for x in (6.0, 12.0, 6.0)), np.inf)  # a price of 2, three times
+    assert one[0][0] == pytest.approx(2, rel=2e-6) and one[0][0] < 2 and one[1] == pytest.approx(6, rel=2e-6) and one[1] > 6
+
+
+def alarm(prices: list[float], counts: list[int], sellers: int) -> pa.Table:
+    n = len(prices)
+    return pa.table({"id": [f"l{i}" for i in range(n)], "price": prices, "reviews": counts,
+                     "seller": [f"s{i % sellers}" for i in range(n)], "days": [200.0 + i % 3 for i in range(n)]})
+
+
+@pytest.mark.parametrize(("prices", "counts", "sellers", "cap", "scans", "told"), [
+    ([100.0] * 300, [1] * 300, 40, None, 0, False),
+    ([10.0] * 300, [2000] * 300, 40, None, 2, False),
+    ([10.0] * 300 + [9000.0], [1] * 301, 40, None, 1, True),
+    ([10.0] * 300 + [9000.0], [50] * 301, 40, None, 1, True),
+    ([10.0] * 300 + [9000.0], [1] * 301, 40, 9000.0, 1, True),
+    ([100.0] * 300 + [9000.0], [1] * 301, 40, 9000.0, 0, False),
+    ([10.0] * 297 + [50.0] * 3 + [2000.0], [5] * 301, 2, None, 2, False),
+    ([10.0] * 297 + [19.0] * 3 + [2000.0], [5] * 301, 2, None, 2, True),
+], ids=["silent", "low", "high", "often", "cap", "silent by the cap", "between, silent", "between, told"])
+def test_the_alarm_scans_prices_where_sums_do_not_tell(prices, counts, sellers, cap, scans, told, tmp_path, asked):
+    rule = HoldingPrice(cap=cap or 1e9)
+    want = assert_parity(alarm(prices, counts, sellers), tmp_path, "parquet", lambda t: t.clean(rule) if cap else t, {}, **ROLES)
+    assert bool(want.header.flags) == told
+    assert sum("AS positive" in statement for statement, _ in asked) == scans
+
+
+@pytest.mark.parametrize("days", [None, "days"])
+@pytest.mark.parametrize("high", [90.0, 120.0])
+@pytest.mark.parametrize(("steps", "listing"), [
+    *((steps, listing) for steps in ("none", "cap, then rate", "rate, then cap") for listing in (None, "id")),
+    ("cap mended", "id")])
+def test_the_alarm_in_every_currency(steps, high, listing, days, tmp_path):
+    """A cap bounds prices in its own currency only; sums of money a day bound none."""
+    rate = ExchangeRate(1000.0)
+    question = {
+        "none": lambda t: t, "cap, then rate": lambda t: t.clean(HoldingPrice(cap=130)).to_currency("EUR", rate),
+        "rate, then cap": lambda t: t.to_currency("EUR", rate).clean(HoldingPrice(cap=130_000)),
+        "cap mended": lambda t: t.clean(HoldingPrice(cap=130, upper_multiple=500, action="median")),
+    }[steps]
+    table = alarm([1.0] * 300 + [high], [3] * 301, 4)
+    want = assert_parity(table, tmp_path, "parquet", question, {}, **{**KEPT, "listing": listing}, days=days)
+    assert bool(want.header.flags) == (high == 120)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation"])
+def test_sums_beyond_floats_name_the_highest_price(kind, tmp_path):
+    """The sums have no column of the highest price: it is asked for where they overflow."""
+    frame, options = elsewhere(alarm([1.0, 2e200, 3.0], [1, 1, 1], 2), tmp_path, kind)
+    with pytest.raises(DataError, match=r"(?s)too large for a float.*prices up to 2e\+200"):
+        Listings(frame, **{**ROLES, **options}).totals()
+
+
+@pytest.mark.parametrize(("others", "often", "listing", "told"), [
+    ([0.0] * 150, 1, [1.0, 600.0], True), ([10.0] * 60, 1, [3.0] + [10.0] * 48 + [2000.0], True),
+    ([10.0] * 246, 2000, [2000.0, 50.0, 50.0, 3.0], False), ([10.0] * 297, 2000, [2000.0, 50.0, 3.0], True),
+], ids=["positive", "rows", "high", "few high"])
+def test_the_alarm_counts_the_rows_of_touched_listings(others, often, listing, told, tmp_path):
+    """They are in memory, the others are not: each count is that of both."""
+    n, k = len(others), len(listing)
+    table = pa.table({"id": [f"l{i}" for i in range(n)] + ["x"] * k, "price": others + listing, "seller": ["a"] * (n + k),
+                      "reviews": [often] * n + [1] * k})
+    rule = HoldingPrice(upper_multiple=500, min_observations=1)
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT)
+    assert bool(want.header.flags) == told
+
+
+def test_the_lowest_cap_is_that_since_the_last_conversion():
+    cap, rate = (lambda c: Clean(HoldingPrice(cap=c))), Convert("EUR", 2.0, "words")
+    assert lowest_cap(()) == lowest_cap((Clean(HoldingPrice(upper_multiple=2)),)) == lowest_cap((cap(5), rate)) == np.inf
+    assert lowest_cap((cap(5), cap(9))) == lowest_cap((cap(9), cap(5))) == lowest_cap((cap(1), rate, cap(9), cap(5))) == 5
