@@ -25,10 +25,20 @@ from scipy import special, stats
 
 import darkmarket_estimates as dme
 from darkmarket_estimates import bayes
-from darkmarket_estimates.bayes import _arviz, calibration, coordinates, diagnostics, posterior, sampling, size_law
+from darkmarket_estimates.bayes import (
+    _arviz,
+    calibration,
+    coordinates,
+    diagnostics,
+    posterior,
+    sampling,
+    size_law,
+    value_law,
+)
 
 SHARE, SPREAD, MEAN = 0.44, 0.13, 40.0
 SEED = 2016
+POPULATIONS = ("log-normal", "gamma", "pareto", "two kinds")
 RATE = dme.ReviewRate(mean=SHARE, between_vendor_sd=SPREAD)
 
 
@@ -37,16 +47,24 @@ RATE = dme.ReviewRate(mean=SHARE, between_vendor_sd=SPREAD)
 
 def sales_rate(population: str, p: np.ndarray) -> np.ndarray:
     """Quantiles of the vendors' sales rates, mean about 40."""
-    if population == "log-normal":
+    if population in ("log-normal", "two kinds"):
         return MEAN * np.exp(1.5 * stats.norm.ppf(p) - 1.125)
     if population == "gamma":
         return stats.gamma.ppf(p, 0.5, scale=MEAN / 0.5)
     return MEAN / 3 * stats.pareto.ppf(p, 1.5)
 
 
-def log_value(sales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of log prices: small vendors' vary more, so that E[s] E[m] / E[s m] is about 1.3."""
-    return 4.0 + 0.02 * np.log(sales), 0.8 + 3.0 / np.maximum(SHARE * sales, 1.0)
+def log_values(population: str, sales: np.ndarray) -> list[tuple[Any, np.ndarray, np.ndarray]]:
+    """Share, mean and variance of the kinds of log prices of vendors with these sales.
+
+    Small vendors' vary more, so that E[s] E[m] / E[s m] is about 1.3. "two kinds": dear and cheap goods, the latter with a
+    fifth of the vendors and more of the largest, as on real markets: the logs have a long lower tail (skewness -0.8).
+    """
+    log_s = np.log(np.maximum(sales, 1))
+    if population == "two kinds":
+        cheap, few = special.expit(0.3 * (log_s - 3.0) - 1.4), 0.5 / np.maximum(SHARE * sales, 1.0)
+        return [(1 - cheap, np.full(len(sales), 4.5), 0.8 + few), (cheap, np.full(len(sales), 2.2), 1.4 + few)]
+    return [(np.ones(len(sales)), 4.0 + 0.02 * log_s, 0.8 + 3.0 / np.maximum(SHARE * sales, 1.0))]
 
 
 def expected_turnover(population: str) -> float:
@@ -54,14 +72,16 @@ def expected_turnover(population: str) -> float:
     t = (np.arange(1_000_000) + 0.5) / 1_000_000
     rate = sales_rate(population, 1 - t**2)
     sales = np.random.default_rng(0).poisson(rate)
-    mean, variance = log_value(np.maximum(sales, 1))
-    return float((2 * t * sales * np.exp(mean + variance / 2)).mean())
+    price = sum(share * np.exp(mean + variance / 2) for share, mean, variance in log_values(population, sales))
+    return float((2 * t * sales * price).mean())
 
 
 def market(population: str, n: int, rng: np.random.Generator) -> tuple[dme.Totals, float]:
     """Totals of the vendors with reviews, and what was sold."""
     sales = rng.poisson(sales_rate(population, rng.uniform(size=rng.poisson(n))))
-    mean, variance = log_value(np.maximum(sales, 1))
+    kinds = log_values(population, sales)
+    which = (rng.uniform(size=len(sales)) < kinds[-1][0]) if len(kinds) > 1 else np.zeros(len(sales), dtype=bool)
+    mean, variance = (np.where(which, kinds[-1][i], kinds[0][i]) for i in (1, 2))
     price = np.exp(rng.normal(mean, np.sqrt(variance)))
     size = SHARE * (1 - SHARE) / SPREAD**2 - 1
     reviews = rng.binomial(sales, rng.beta(SHARE * size, (1 - SHARE) * size, len(sales)))
@@ -72,15 +92,15 @@ def market(population: str, n: int, rng: np.random.Generator) -> tuple[dme.Total
 
 
 def coverage(n_simulations: int, n_vendors: int, populations: list[str]) -> None:
-    """Share of intervals that hold the truth, one compiled function for all."""
-    print(f"{n_simulations} simulations a row, {n_vendors} vendors, 90% intervals; (below, above): truth beyond the ends")
+    """Share of intervals that hold the truth, one compiled function for all; the table so far after every 25 of each."""
+    print(f"{n_vendors} vendors, 90% intervals; (below, above): truth beyond the ends; +-: Monte Carlo standard error")
     spec = bayes.ReviewCount(review_rate=RATE)
+    truth = {population: n_vendors * expected_turnover(population) for population in populations}
+    found: dict[tuple[str, str], list[tuple[bool, bool, float]]] = {}
+    least: dict[str, list[float]] = {population: [] for population in populations}
     model = step = None
-    for population in populations:
-        truth = n_vendors * expected_turnover(population)
-        found: dict[str, list[tuple[bool, bool, float]]] = {"realised": [], "expected": [], "expected, turnover()": []}
-        start = time.perf_counter()
-        for i in range(n_simulations):
+    for i in range(n_simulations):
+        for population in populations:
             rng = np.random.default_rng((7, i, len(population)))
             totals, sold = market(population, n_vendors, rng)
             data = spec.data(totals)
@@ -88,20 +108,29 @@ def coverage(n_simulations: int, n_vendors: int, populations: list[str]) -> None
                 model = spec.model(data)
                 step = sampling.compiled_step(model)
             calibration.put(model, data)
-            container = sampling.sample(model, draws=600, tune=200, chains=1, rng=rng, progress=False, step=step)
-            for estimand, target in (("realised", sold), ("expected", truth)):
+            container = sampling.sample(model, draws=400, tune=200, chains=1, rng=rng, progress=False, step=step)
+            least[population].append(min(float(v[0]) for v in _arviz.diagnostics(container)["ess_bulk"].values()))
+            for estimand, target in (("realised", sold), ("expected", truth[population])):
                 post = posterior.finish(spec, data, container, diagnostics.Checks(()), estimand=estimand, confidence_level=0.9,
                                         entropy=i, method="nuts", seconds=0.0)
-                add(found[estimand], post.estimate, target)
-            add(found["expected, turnover()"],
-                dme.turnover(totals, review_rate=RATE, estimand="expected", confidence_level=0.9), truth)
-        seconds = (time.perf_counter() - start) / n_simulations
-        for name, rows in found.items():
-            below, above, width = np.array(rows, dtype=float).T
-            cover = 1 - below.mean() - above.mean()
-            error = math.sqrt(max(cover * (1 - cover), 0.09 / 4) / len(rows))
-            print(f"{population:>11} {name:<22} {cover:.3f} +- {error:.3f} ({below.mean():.3f}, {above.mean():.3f}) "
-                  f"median width {np.median(width):.3f}  {seconds:.1f} s each", flush=True)
+                add(found.setdefault((population, estimand), []), post.estimate, target)
+            add(found.setdefault((population, "expected, turnover()"), []),
+                dme.turnover(totals, review_rate=RATE, estimand="expected", confidence_level=0.9), truth[population])
+        if (i + 1) % 25 == 0 or i + 1 == n_simulations:
+            table(found, least)
+
+
+def table(found: dict[tuple[str, str], list[tuple[bool, bool, float]]], least: dict[str, list[float]]) -> None:
+    """Print what was found; an end of an interval is off by sqrt(0.05 0.95 / draws) in probability."""
+    for (population, name), rows in found.items():
+        below, above, width = np.array(rows, dtype=float).T
+        cover = 1 - below.mean() - above.mean()
+        error = math.sqrt(max(cover * (1 - cover), 0.09 / 4) / len(rows))
+        print(f"{population:>11} {name:<22} {len(rows)} runs: {cover:.3f} +- {error:.3f} ({below.mean():.3f}, "
+              f"{above.mean():.3f}) median width / truth {np.median(width):.3f}")
+    for population, ess in least.items():
+        print(f"{population:>11} smallest effective sample of a fit: median {np.median(ess):.0f}, least {min(ess):.0f}")
+    print(flush=True)
 
 
 def add(rows: list[tuple[bool, bool, float]], est: dme.Estimate, truth: float) -> None:
@@ -217,11 +246,11 @@ def missing(sampler: str) -> bool:
 
 # -- beside the plain model -------------------------------------------------------------------------------------------
 
-VALUES = ("value_level", "value_slope", "value_sd", "review_sd")
+VALUES = (*value_law.MEAN, *value_law.SPREAD)
 #: Log-normal sizes as the limit of the flexible law: exponential tails of no length.
 NO_TAILS = bayes.CountPriors(upper_tail=0.01, lower_tail=0.01)
-SPECS = {"Gamma": bayes.ReviewCount(review_rate=RATE, size_law="gamma"),
-         "log-normal": bayes.ReviewCount(review_rate=RATE, priors=NO_TAILS)}
+SPECS = {"Gamma": bayes.ReviewCount(review_rate=RATE, size_law="gamma", value_tails="normal"),
+         "log-normal": bayes.ReviewCount(review_rate=RATE, value_tails="normal", priors=NO_TAILS)}
 
 
 def plain_model(totals: dme.Totals, spec: bayes.ReviewCount) -> Any:
@@ -249,9 +278,10 @@ def plain_model(totals: dme.Totals, spec: bayes.ReviewCount) -> Any:
             none = (weight / weight.sum() * pt.exp(-pt.exp(centre + sd * x))).sum()
         pm.Poisson("reviews", rate, observed=r)
         pm.Potential("truncated", -len(r) * pt.log1p(-none))
-        level, slope, between, within = (getattr(priors, name).variable(name) for name in VALUES)
-        v = between**2 + within**2 / r
-        pm.Normal("log_m", level + slope * (np.log(r) - own.centre) - v / 2, pt.sqrt(v), observed=log_m)
+        p = {name: getattr(priors, name).variable(name) for name in VALUES}
+        x = np.log(r) - own.centre
+        v = value_law.variance(p, x, 1 / r, pt)
+        pm.Normal("log_m", value_law.log_mean(p, x, np.maximum(x - own.bend, 0), 1 / r) - v / 2, pt.sqrt(v), observed=log_m)
     return model
 
 
@@ -321,7 +351,9 @@ def calibrated_models() -> dict[str, tuple[Any, Any, dict[str, int]]]:
         ("ReviewCount", bayes.ReviewCount(review_rate=RATE), market("log-normal", 200, np.random.default_rng(11))[0]),
         ("BothCounters", bayes.BothCounters(), counts),
     ]
-    return {name: (spec, data, {"draws": 300, "tune": 200, "thin": 3}) for name, spec, data in models}
+    # as long as most data sets need until every ranked quantity is worth 100 independent draws
+    options = {"Trend": {"draws": 600, "tune": 300}}
+    return {name: (spec, data, options.get(name, {"draws": 300, "tune": 200})) for name, spec, data in models}
 
 
 def sbc(n: int, names: list[str], seed: int, path: Path) -> None:
@@ -331,7 +363,8 @@ def sbc(n: int, names: list[str], seed: int, path: Path) -> None:
         spec, given, options = models[name]
         start = time.perf_counter()
         result = bayes.calibrate(spec, spec.data(given), n_simulations=n, rng=seed, **options)
-        print(f"{name}: {n} simulations in {time.perf_counter() - start:.0f} s, {result.divergences} divergent transitions")
+        print(f"{name}: {n} simulations in {time.perf_counter() - start:.0f} s, {result.divergences} divergent transitions, "
+              f"{result.short} too short")
         print(result.to_frame().round(3).to_string())
         print("passed" if result.passed else "REJECTED", flush=True)
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -348,7 +381,7 @@ def main() -> None:
     parser.add_argument("--target-accept", type=float, default=0.9)
     parser.add_argument("--sampler", choices=tuple(SAMPLERS), help="of `speed`; nutpie by default where it is installed")
     parser.add_argument("--vendors", type=int, default=300)
-    parser.add_argument("--populations", nargs="+", default=["log-normal", "gamma", "pareto"])
+    parser.add_argument("--populations", nargs="+", default=list(POPULATIONS), choices=POPULATIONS)
     parser.add_argument("--seed", type=int, default=SEED, help="of `sbc`")
     parser.add_argument("--models", nargs="+", default=[], help="of `sbc`; all by default")
     args = parser.parse_args()

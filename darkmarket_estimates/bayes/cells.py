@@ -17,6 +17,8 @@ from darkmarket_estimates.totals import VENDOR, Totals
 EXACT = 100
 #: Width of the classes in log count: of the count law, and of the count beside a value or a split.
 FINE, COARSE = 0.01, 0.1
+#: Points of values that bins are narrowed for, from one standard deviation of ln m on, and how often at most.
+POINTS, HALVINGS = 4_000, 7
 #: Largest count that a float holds with its neighbours apart.
 LARGEST = 2.0**53
 
@@ -147,31 +149,64 @@ def count_cells(vendors: Vendors, *, truncated: bool) -> dict[str, np.ndarray]:
             "vendors_n": np.bincount(at[keep], minlength=len(exposures)).astype(np.float64)}
 
 
-def value_cells(vendors: Vendors, centre: float) -> dict[str, np.ndarray]:
+def value_cells(vendors: Vendors, centre: float, bend: float = math.inf) -> dict[str, np.ndarray]:
     """Cells of the value law: group, reviews of the row, size of the vendor; sums of ln m and of its square.
 
     m is the mean price a review; `centre` the log count that sizes are counted from.
     """
-    size = np.log(vendors.reviews[vendors.row_vendor]) - centre
-    log_m = np.log(vendors.row_value / vendors.row_reviews)
-    small = classes(vendors.row_reviews, COARSE, 30)
-    large = classes(vendors.reviews[vendors.row_vendor], COARSE, 30)
-    key = (vendors.row_group * (small.max(initial=0) + 1) + small) * (large.max(initial=0) + 1) + large
-    _, n, (group, inverse, x, first, square) = group_means(key, vendors.row_group, 1 / vendors.row_reviews, size, log_m,
-                                                           log_m**2)
+    size, log_m, key = _value_classes(vendors, centre, bend)
+    _, n, (group, inverse, x, first, square) = group_means(key, vendors.row_group, 1 / vendors.row_reviews, size,
+                                                           log_m, log_m**2)
     return {"value_group": np.rint(group).astype(np.int64), "value_inverse": inverse, "value_size": x,
             "value_n": n.astype(np.float64), "value_sum": first * n, "value_square": square * n}
 
 
-def value_bins(vendors: Vendors, centre: float, width: float) -> dict[str, np.ndarray]:
-    """The cells of `value_cells` cut into bins of ln m: for laws of value that sums do not suffice for."""
-    log_m = np.log(vendors.row_value / vendors.row_reviews)
-    bins = np.floor(log_m / width).astype(np.int64)
-    bins -= bins.min(initial=0)
-    cut = Vendors(vendors.reviews, vendors.exposure, vendors.row_vendor,
-                  vendors.row_group + vendors.n_groups * bins, vendors.row_reviews, vendors.row_value, 0)
-    cells = value_cells(cut, centre)
-    return {**cells, "value_group": cells["value_group"] % vendors.n_groups}
+def _value_classes(vendors: Vendors, centre: float, bend: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Size of the vendor, ln m, and class of each row: of group, reviews and vendor, and on which side of the bend."""
+    whole = vendors.reviews[vendors.row_vendor]
+    size = np.log(whole) - centre
+    small, large = classes(vendors.row_reviews, COARSE, 30), classes(whole, COARSE, 30)
+    key = (vendors.row_group * (small.max(initial=0) + 1) + small) * (large.max(initial=0) + 1) + large
+    return size, np.log(vendors.row_value / vendors.row_reviews), 2 * key + (size > bend)
+
+
+def value_points(vendors: Vendors, centre: float, bend: float = math.inf) -> dict[str, np.ndarray]:
+    """Cells for laws of value that sums do not suffice for: points of ln m with multiplicities.
+
+    The cells of `value_cells` are cut into bins of ln m, halved until there are enough of them. A bin becomes two points, a
+    standard deviation of ln m on either side of the mean, along the regression of size on ln m; and two more along what is
+    left of size. First and second moments of ln m and size are kept, and a bin of one or two rows is exact.
+    """
+    x, log_m, key = _value_classes(vendors, centre, bend)
+    inverse = 1 / vendors.row_reviews
+    spread, low = float(log_m.std()) if len(log_m) else 0.0, log_m.min(initial=math.inf)
+    width = spread
+    for _ in range(HALVINGS):
+        bins = np.floor((log_m - low) / max(width, 1e-9))
+        t = log_m - low - (bins + 0.5) * width
+        cut = key * (int(bins.max(initial=0)) + 1) + bins.astype(np.int64)
+        _, n, means = group_means(cut, vendors.row_group, log_m, x, inverse, t, t**2, t * x, t * inverse, x**2)
+        if 2 * len(n) > POINTS or spread == 0:
+            break
+        width /= 2
+    group, *middle, first, square, t_x, t_inverse, x_square = means
+    sd = np.sqrt(np.maximum(square - first**2, 0.0))
+    wide = sd > 1e-6 * spread  # narrower: rounding
+    by = np.divide(1.0, sd, out=np.zeros_like(sd), where=wide)
+    along = [sd, (t_x - first * middle[1]) * by, (t_inverse - first * middle[2]) * by]
+    left = np.sqrt(np.maximum(x_square - middle[1] ** 2 - along[1] ** 2, 0.0))
+    deep = left > 1e-6
+    across = [np.zeros_like(sd), left, np.zeros_like(sd)]
+    pairs = wide.astype(int) + deep
+    at, steps = [np.flatnonzero(pairs == 0)], [np.zeros((3, int((pairs == 0).sum())))]
+    for which, step in ((wide, along), (deep, across)):
+        for sign in (1, -1):
+            at.append(np.flatnonzero(which))
+            steps.append(sign * np.array(step)[:, which] * np.sqrt(pairs[which]))
+    where = np.concatenate(at)
+    point = np.array(middle)[:, where] + np.concatenate(steps, axis=1)
+    return {"value_group": np.rint(group).astype(np.int64)[where], "value_log": point[0], "value_size": point[1],
+            "value_inverse": point[2], "value_n": n[where] / np.maximum(2.0 * pairs, 1.0)[where]}
 
 
 def split_cells(vendors: Vendors, centre: float) -> dict[str, np.ndarray]:
@@ -200,3 +235,16 @@ def log_centre(vendors: Vendors) -> float:
     """Mean log count of vendors with reviews, to one decimal: sizes are counted from it."""
     some = vendors.reviews > 0
     return round(float(np.log(vendors.reviews[some]).mean()), 1) if some.any() else math.nan
+
+
+def log_bend(vendors: Vendors, centre: float) -> float:
+    """Log count, less `centre`, above which are the vendors that have half of all reviews: the slope of values changes there.
+
+    Examples
+    --------
+    >>> one = np.ones(4)
+    >>> log_bend(Vendors(np.array([1.0, 2, 3, 6]), one, one, one, one, one, 1), math.log(3))
+    0.0
+    """
+    ranked = np.sort(vendors.reviews)
+    return float(np.log(ranked[np.searchsorted(ranked.cumsum(), ranked.sum() / 2)]) - centre)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
@@ -12,34 +12,35 @@ from darkmarket_estimates.bayes.cells import Vendors
 from darkmarket_estimates.bayes.count_priors import CountPriors
 from darkmarket_estimates.bayes.protocol import Data, Draws
 from darkmarket_estimates.bayes.size_law import SizeLaw, count_nodes
+from darkmarket_estimates.bayes.value_law import MEAN, SPREAD, ValueLaw, log_mean, variance
 
 if TYPE_CHECKING:
     import pymc as pm
 
-#: Standard deviation of the rarer component of heavy-tailed log values, in units of the other's.
-WIDER = 2.0
 #: How often vendors without a review are drawn anew.
 REDRAWS = 20
 #: Entries of an intermediate array over (draws, counts or cells).
 BLOCK = 4_000_000
 
 
-def model(data: Data, priors: CountPriors, law: type[SizeLaw], *, heavy: bool) -> pm.Model:
+def model(data: Data, priors: CountPriors, law: type[SizeLaw], values: ValueLaw) -> pm.Model:
     """The PyMC model: three potentials on the cells."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    from darkmarket_estimates.bayes.law_coordinates import positive
+    from darkmarket_estimates.bayes.law_coordinates import beside, positive
 
     n_groups = len(data.coords["group"])
     with pm.Model(coords={"group": data.coords["group"]}) as out:
-        a = {name: pm.Data(name, values) for name, values in data.arrays.items()}
+        a = {name: pm.Data(name, array) for name, array in data.arrays.items()}
         sizes = law.variables(priors)
-        level, slope = (getattr(priors, name).variable(name) for name in ("value_level", "value_slope"))
-        between, within = (positive(name, getattr(priors, name)) for name in ("value_sd", "review_sd"))
+        p = {name: getattr(priors, name).variable(name) for name in (*MEAN, "value_sd_slope")}
+        p |= {name: positive(name, getattr(priors, name)) for name in ("review_sd", *values.parameters)}
+        others = p.get("value_lower_tail", 0.0) ** 2 + p["review_sd"] ** 2 * a["mean_inverse"]
+        p["value_sd"] = beside("value_sd", priors.value_sd, others, "value_spread_", 1.0)  # type: ignore[arg-type]
         log_p, none = law.log_probabilities(sizes, a)
         pm.Potential("counts", (a["count_n"] * log_p).sum() - (a["vendors_n"] * pt.log1p(-none)).sum())
-        mean = level + slope * a["value_size"]
+        mean = log_mean(p, a["value_size"], a["value_top"], a["vendor_inverse"])
         if n_groups > 1:
             group = {}
             for name in ("value", "share", "slope"):
@@ -54,23 +55,13 @@ def model(data: Data, priors: CountPriors, law: type[SizeLaw], *, heavy: bool) -
             at = weight[a["split_group"], a["split_at"]]
             pm.Potential("splits", (a["split_n"] * (pt.gammaln(a["split_reviews"] + at) - pt.gammaln(at))).sum()
                          + (a["whole_n"] * (pt.gammaln(phi) - pt.gammaln(a["whole_reviews"] + phi))).sum())
-        v = between**2 + within**2 * a["value_inverse"]
-        if heavy:
-            rare = priors.heavy_share.variable("heavy_share")  # type: ignore[union-attr]
-            # the mean of exp(residual) is one, whatever the tails
-            shift = pt.logaddexp(pt.log1p(-rare) + v / 2, pt.log(rare) + WIDER**2 * v / 2)
-            square = (a["value_sum"] / a["value_n"] - mean + shift) ** 2 / v
-            each = pt.logaddexp(pt.log1p(-rare) - square / 2, pt.log(rare / WIDER) - square / (2 * WIDER**2))
-            pm.Potential("values", (a["value_n"] * (each - pt.log(v) / 2)).sum())
-        else:
-            centre = mean - v / 2
-            square = a["value_square"] - 2 * centre * a["value_sum"] + a["value_n"] * centre**2
-            pm.Potential("values", -(a["value_n"] * pt.log(v) / 2 + square / (2 * v)).sum())
+        v = variance(p, a["value_size"], a["value_inverse"], pt)
+        pm.Potential("values", values.log_likelihood(a, mean, v, p, pt).sum())
     return out
 
 
 def log_likelihood(
-    a: Mapping[str, np.ndarray], draws: Draws, law: SizeLaw, *, heavy: bool
+    a: Mapping[str, np.ndarray], draws: Draws, law: SizeLaw, values: ValueLaw
 ) -> dict[str, np.ndarray]:
     """The potentials cell by cell: by name, shape (n_draws, n_cells); constants of the data are left out, as there."""
     def column(name: str) -> np.ndarray:
@@ -86,29 +77,17 @@ def log_likelihood(
     if a["vendors_n"].any():
         # of the whole table: shared among its cells, so that the cells add up to the likelihood
         out["counts"] -= (a["vendors_n"] * np.log1p(-none)).sum(axis=1, keepdims=True) * a["count_n"] / a["count_n"].sum()
-    mean = column("value_level") + column("value_slope") * a["value_size"]
+    p = {name: column(name) for name in (*MEAN, *SPREAD, *values.parameters)}
+    mean = log_mean(p, a["value_size"], a["value_top"], a["vendor_inverse"])
     if "split_n" in a:
         mean = mean + np.asarray(draws["group_value"])[:, a["value_group"]]
         phi = column("concentration")
         at = phi * split(draws, a["split_size"])[:, a["split_group"], a["split_at"]]
         out["splits"] = a["split_n"] * (special.gammaln(a["split_reviews"] + at) - special.gammaln(at))
         out["whole"] = a["whole_n"] * (special.gammaln(phi) - special.gammaln(a["whole_reviews"] + phi))
-    v = column("value_sd") ** 2 + column("review_sd") ** 2 * a["value_inverse"]
-    if heavy:
-        rare = column("heavy_share")
-        square = (a["value_sum"] / a["value_n"] - mean + heavy_shift(v, rare)) ** 2 / v
-        each = np.logaddexp(np.log1p(-rare) - square / 2, np.log(rare / WIDER) - square / (2 * WIDER**2))
-        out["values"] = a["value_n"] * (each - np.log(v) / 2)
-    else:
-        centre = mean - v / 2
-        square = a["value_square"] - 2 * centre * a["value_sum"] + a["value_n"] * centre**2
-        out["values"] = -(a["value_n"] * np.log(v) / 2 + square / (2 * v))
+    v = variance(p, a["value_size"], a["value_inverse"])
+    out["values"] = values.log_likelihood(a, mean, v, p)
     return out
-
-
-def heavy_shift(v: Any, rare: Any) -> Any:
-    """Log of the mean of exp(residual) of heavy-tailed log values."""
-    return np.logaddexp(np.log1p(-rare) + v / 2, np.log(rare) + WIDER**2 * v / 2)
 
 
 def split(draws: Draws, size: np.ndarray) -> np.ndarray:
@@ -128,7 +107,7 @@ def _blocks(draws: Draws, width: int) -> list[Draws]:
 def expected(data: Data, draws: Draws, rng: np.random.Generator | None) -> np.ndarray:
     r"""Expected reviewed turnover by group, shape (n_draws, n_groups).
 
-    .. math:: \Lambda \sum_E \frac{n_E}{n} \frac{1}{1 - p_0(E)} \sum_r p(r | E)\, r\, w_g(x) e^{d_g + d_1 x}, \quad
+    .. math:: \Lambda \sum_E \frac{n_E}{n} \frac{1}{1 - p_0(E)} \sum_r p(r | E)\, r\, w_g(x) e^{d}, \quad
        \Lambda \sim Gamma(n, 1)
 
     The number of vendors like those in the table is Poisson with mean :math:`\Lambda`, whose prior is
@@ -145,7 +124,8 @@ def expected(data: Data, draws: Draws, rng: np.random.Generator | None) -> np.nd
         done = 0
         for part in _blocks(draws, len(r) * max(1, n_groups)):
             p = own.law.probabilities(part, r, at) * weight
-            money = p * r * np.exp(np.asarray(part["value_level"])[:, None] + np.asarray(part["value_slope"])[:, None] * x)
+            value = {name: np.asarray(part[name])[:, None] for name in MEAN}
+            money = p * r * np.exp(log_mean(value, x, np.maximum(x - own.bend, 0.0), 1 / r))
             by_group = money.sum(axis=1)[:, None]
             if n_groups > 1:
                 by_group = np.einsum("sr,sgr->sg", money, split(part, x)) * np.exp(part["group_value"])
@@ -168,7 +148,7 @@ def mean_reviews(data: Data, draws: Draws) -> np.ndarray:
                            for part in _blocks(draws, len(r))])
 
 
-def simulate(data: Data, draw: Draws, rng: np.random.Generator, *, heavy: bool) -> Vendors:
+def simulate(data: Data, draw: Draws, rng: np.random.Generator, values: ValueLaw) -> Vendors:
     """New vendors for one draw of the parameters: as many as in the data, with their exposures."""
     own = data.own
     like = own.vendors.reviews > 0 if own.truncated else np.ones(len(own.vendors.reviews), dtype=bool)
@@ -186,16 +166,11 @@ def simulate(data: Data, draw: Draws, rng: np.random.Generator, *, heavy: bool) 
         level = np.asarray(draw["group_value"])[0][group]
     else:
         at, group, row, r, level = np.arange(len(some)), np.zeros(len(some), dtype=np.int64), some, reviews[some], 0.0
-    v = float(draw["value_sd"][0]) ** 2 + float(draw["review_sd"][0]) ** 2 / r
-    noise = rng.standard_normal(len(r)) * np.sqrt(v)
-    shift = v / 2
-    if heavy:
-        rare = float(draw["heavy_share"][0])
-        noise *= np.where(rng.uniform(size=len(r)) < rare, WIDER, 1.0)
-        shift = heavy_shift(v, rare)
-    log_m = float(draw["value_level"][0]) + float(draw["value_slope"][0]) * x[at] + level - shift + noise
+    p = {name: float(draw[name][0]) for name in (*MEAN, *SPREAD, *values.parameters)}
+    mean = log_mean(p, x, np.maximum(x - own.bend, 0.0), 1 / reviews[some])[at] + level
+    log_m = mean + values.residuals(rng, variance(p, x[at], 1 / r), p)
     return Vendors(reviews=reviews, exposure=exposure, row_vendor=row, row_group=group, row_reviews=r,
-                   row_value=r * np.exp(np.minimum(log_m, 300.0)), n_groups=n_groups)
+                   row_value=r * np.exp(np.clip(log_m, -300.0, 300.0)), n_groups=n_groups)
 
 
 def _counts(

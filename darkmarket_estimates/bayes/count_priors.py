@@ -12,8 +12,8 @@ from darkmarket_estimates.bayes.cells import Vendors
 from darkmarket_estimates.bayes.priors import HalfNormal, LogNormal, Normal, Prior, as_prior
 
 #: Parameters that are positive; the others are on a log scale of their own.
-POSITIVE = ("size_sd", "upper_tail", "lower_tail", "size_mean", "size_shape", "value_sd", "review_sd", "group_value_sd",
-            "group_share_sd", "group_slope_sd", "concentration", "heavy_share")
+POSITIVE = ("size_sd", "upper_tail", "lower_tail", "size_mean", "size_shape", "value_sd", "review_sd", "value_lower_tail",
+            "group_value_sd", "group_share_sd", "group_slope_sd", "concentration", "heavy_share")
 #: Largest tail index: at 1 the mean of a Pareto law is infinite.
 HEAVIEST = 0.95
 
@@ -36,8 +36,16 @@ class CountPriors:
         Log of the mean money a review, of a vendor of average size. Default: the log of the pooled mean, sd 1.5.
     value_slope : Normal
         Change of the log value with the log count. Default: sd 0.25.
+    value_bend : Normal
+        Change of that slope above the vendors that have half of all reviews. Default: sd 0.25.
+    value_few : Normal
+        Log value of a vendor with one review beside what the slope says; a tenth of it with ten. Default: sd 1.
     value_sd, review_sd : HalfNormal
         Between vendors, and of a single review within a vendor. Defaults: sd 1.5, sd 1.
+    value_sd_slope : Normal
+        Change with the log count of the log of `value_sd`: larger vendors' prices may lie closer together. Default: sd 0.1.
+    value_lower_tail : HalfNormal
+        Mean log distance into the lower tail of values (``value_tails="lower"``). Default: sd 1.
     heavy_share : HalfNormal
         Share of vendors with twice the spread (``value_tails="heavy"``). Default: sd 0.1 below 0.5.
     group_value_sd, group_share_sd, group_slope_sd : LogNormal
@@ -55,8 +63,12 @@ class CountPriors:
     size_shape: Prior | float | None = None
     value_level: Prior | float | None = None
     value_slope: Prior | float | None = None
+    value_bend: Prior | float | None = None
+    value_few: Prior | float | None = None
     value_sd: Prior | float | None = None
     review_sd: Prior | float | None = None
+    value_sd_slope: Prior | float | None = None
+    value_lower_tail: Prior | float | None = None
     heavy_share: Prior | float | None = None
     group_value_sd: Prior | float | None = None
     group_share_sd: Prior | float | None = None
@@ -77,16 +89,16 @@ class CountPriors:
         defaults: dict[str, Prior] = {
             "size_centre": Normal(centre, 2.0), "size_sd": LogNormal(1.0, 0.5), "upper_tail": HalfNormal(0.4, HEAVIEST),
             "lower_tail": HalfNormal(1.5), "size_mean": LogNormal(math.exp(centre), 1.5), "size_shape": LogNormal(0.7, 1.0),
-            "value_level": Normal(level, 1.5), "value_slope": Normal(0.0, 0.25), "value_sd": HalfNormal(1.5),
-            "review_sd": HalfNormal(1.0), "heavy_share": HalfNormal(0.1, 0.5), "group_value_sd": LogNormal(0.5, 0.5),
+            "value_level": Normal(level, 1.5), "value_slope": Normal(0.0, 0.25),
+            "value_bend": Normal(0.0, 0.25), "value_few": Normal(0.0, 1.0), "value_sd": HalfNormal(1.5),
+            "review_sd": HalfNormal(1.0), "value_sd_slope": Normal(0.0, 0.1), "value_lower_tail": HalfNormal(1.0),
+            "heavy_share": HalfNormal(0.1, 0.5), "group_value_sd": LogNormal(0.5, 0.5),
             "group_share_sd": LogNormal(1.0, 0.5), "group_slope_sd": LogNormal(0.1, 0.5), "concentration": LogNormal(1.0, 1.0),
         }
         return replace(self, **{k: v for k, v in defaults.items() if getattr(self, k) is None})
 
-    def draw(self, rng: np.random.Generator, size_law: str, n_groups: int, *, heavy: bool) -> dict[str, Any]:
-        """One draw of every parameter of the model by its name."""
-        sizes = ("size_mean", "size_shape") if size_law == "gamma" else ("size_centre", "size_sd", "upper_tail", "lower_tail")
-        names = [*sizes, "value_level", "value_slope", "value_sd", "review_sd", *(["heavy_share"] if heavy else [])]
+    def draw(self, rng: np.random.Generator, names: tuple[str, ...], n_groups: int) -> dict[str, Any]:
+        """One draw of the parameters of these names, and of those of groups where there are several."""
         out: dict[str, Any] = {name: float(getattr(self, name).draw(rng)) for name in names}
         if n_groups > 1:
             for name in ("group_value_sd", "group_share_sd", "group_slope_sd", "concentration"):

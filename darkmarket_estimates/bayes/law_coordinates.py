@@ -1,4 +1,4 @@
-r"""Coordinates for the flexible law of sizes in which its posterior has no bent ridges.
+r"""Coordinates for the laws of sizes and of values in which their posteriors have no bent ridges.
 
 Log rates are :math:`c + s Z + u E_1 - l E_2`. Reviews tell where the visible vendors lie and how far apart, and hardly how
 that spread is divided between body and tails: in c, s, u, l themselves the posterior is a thin curved sheet. It is sampled in
@@ -11,7 +11,9 @@ that spread is divided between body and tails: in c, s, u, l themselves the post
 so that m is nearly the mean log rate and :math:`e^t` nearly its standard deviation, as far as they are seen: a long lower tail
 is one of vendors without reviews, so that it moves both less and less. The second root keeps s positive whatever t. Tails are
 :math:`u = h \Phi(\xi)` below a bound h, else :math:`a [\phi(\xi) + \xi \Phi(\xi)]`: a tail that may be absent then falls off
-like a normal law in :math:`\xi`, where its logarithm would fall off like an exponential one. The Jacobian determinant is
+like a normal law in :math:`\xi`, where its logarithm would fall off like an exponential one. Log values have a normal part
+beside a lower tail b and the scatter :math:`\omega^2 / r` of single reviews, so that the former is sampled by t with
+:math:`y^2 = e^{-2t} [b^2 + \omega^2 \overline{1/r}]` in the same way. The Jacobian determinant is
 :math:`s\,(1 + y^2 / \sqrt{q^2 + 4 \delta^2})\; du/d\xi_u\; dl/d\xi_l`; whatever w, v, a and :math:`\delta`, the priors are those
 of c, s, u and l, and so is the posterior.
 """
@@ -46,16 +48,30 @@ def body_and_tails(priors: Mapping[str, Prior]) -> dict[str, Any]:
     tails = {name: positive(name, priors[name]) for name in ("upper_tail", "lower_tail")}
     upper, lower = tails.values()
     first = {name: _middle(prior) for name, prior in priors.items()}
-    spread = 0.5 * math.log(sum(first[name] ** 2 for name in ("size_sd", "upper_tail", "lower_tail")))
     mean = pm.Flat("size_mean_", initval=first["size_centre"] + first["upper_tail"] - first["lower_tail"])
-    t = pm.Flat("size_spread_", initval=spread)
     c = mean - upper + MEAN_REACH * pt.arctan(lower / MEAN_REACH)
-    square = (upper**2 + lower**2 / (1 + (lower / SPREAD_REACH) ** 2)) * pt.exp(-2 * t)
-    root = pt.sqrt((1 - square) ** 2 + 4 * DELTA**2)
-    log_s = t + 0.5 * pt.log((1 - square + root) / 2)
-    s = pt.exp(log_s)
-    pm.Potential("size_prior", centre.log_density(c) + sd.log_density(s) + log_s + pt.log1p(square / root))
-    return {"size_centre": pm.Deterministic("size_centre", c), "size_sd": pm.Deterministic("size_sd", s), **tails}
+    spread = math.hypot(*(first[name] for name in ("size_sd", "upper_tail", "lower_tail")))
+    s = beside("size_sd", sd, upper**2 + lower**2 / (1 + (lower / SPREAD_REACH) ** 2), "size_spread_", spread)
+    pm.Potential("size_prior", centre.log_density(c))
+    return {"size_centre": pm.Deterministic("size_centre", c), "size_sd": s, **tails}
+
+
+def beside(name: str, prior: Prior, square: Any, coordinate: str, first: float) -> Any:
+    """Variable s of the model in context, sampled by the log of the root of s^2 + `square`: of a spread that is seen as one.
+
+    `square` is made of other variables, `coordinate` the name of the log and `first` the spread that it begins with.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if isinstance(prior, Known):
+        return prior.variable(name)
+    t = pm.Flat(coordinate, initval=math.log(first))
+    part = square * pt.exp(-2 * t)
+    root = pt.sqrt((1 - part) ** 2 + 4 * DELTA**2)
+    log_s = t + 0.5 * pt.log((1 - part + root) / 2)
+    pm.Potential(f"{name}_prior", prior.log_density(pt.exp(log_s)) + log_s + pt.log1p(part / root))
+    return pm.Deterministic(name, pt.exp(log_s))
 
 
 def positive(name: str, prior: Prior) -> Any:

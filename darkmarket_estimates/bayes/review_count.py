@@ -3,17 +3,17 @@ r"""`ReviewCount`: a hierarchical model of review counts and values, fitted on c
 .. math::
    \eta_v &\sim \text{size law}, \quad r_v \sim Poisson(\eta_v E_v) \text{ (given } r_v \ge 1 \text{ where truncated)} \\
    (r_{vg})_g &\sim DirichletMultinomial(r_v, \phi\, w(x_v)), \quad w_g(x) \propto \exp(a_g + b_g x), \quad x_v = \ln r_v - c \\
-   \ln m_{vg} &\sim N(d_g + d_1 x_v - V/2, V), \quad V = \tau^2 + \omega^2 / r_{vg}
+   \ln m_{vg} &= d_g + d_1 x_v + d_2 (x_v - c_2)_+ + d_3 / r_v + e, \quad e \sim \text{value law with } E[e^e] = 1
 
 The vendor's rate :math:`\eta_v = \lambda_v \rho_v` is integrated out once a vendor, whatever the number of its groups. The
-mean of a value is :math:`\exp(d_g + d_1 x_v)` by its form, so that :math:`E[y_{vg} | r_v] = r_v w_g(x_v) e^{d_g + d_1 x_v}`.
+mean of a value is :math:`e^d`, d all that stands before e, so that :math:`E[y_{vg} | r_v] = r_v w_g(x_v) e^d`; see `value_law`.
 The review share is in none of this: reviews do not identify it, and it is drawn from what is stated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from darkmarket_estimates.bayes.draws_model import groups_of
 from darkmarket_estimates.bayes.predictive import PredictiveCheck, count_statistics
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.size_law import SIZE_LAWS, SizeLaw
+from darkmarket_estimates.bayes.value_law import MEAN, SPREAD, VALUE_LAWS, ValueLaw
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.factors import Factor, resolve
 from darkmarket_estimates.totals import VENDOR, Totals
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
-#: Width of the bins of ln m for values with heavy tails.
-BIN = 0.05
 #: Replicates of the predictive check of an expected total, and vendors in all of them together.
 REPLICATES, MOST_REPLICATED = 200, 10_000_000
 
@@ -54,6 +53,8 @@ class CountData:
         Every default filled in.
     centre : float
         Log count that sizes are counted from.
+    bend : float
+        Size above which are the vendors that have half of all reviews.
     truncated : bool
         Whether vendors without reviews are missing from the table.
     labels : list of tuple of str
@@ -65,6 +66,7 @@ class CountData:
     law: SizeLaw
     priors: CountPriors
     centre: float
+    bend: float
     truncated: bool
     labels: list[tuple[str, ...]]
     cell_group: np.ndarray
@@ -83,8 +85,9 @@ class ReviewCount:
         As in `darkmarket_estimates.turnover`, without Ranges.
     size_law : {"flexible", "gamma"}
         Law of vendors' rates: a mixture on a grid that holds log-normal, Pareto and Gamma sizes; or one Gamma law.
-    value_tails : {"normal", "heavy"}
-        Law of log values: normal, or with one vendor in ten or so of twice the standard deviation.
+    value_tails : {"lower", "normal", "heavy"}
+        Law of log values: normal above with an exponential tail below, as real prices have; normal; or normal with one
+        vendor in ten or so of twice the standard deviation.
     zeros : {"auto", "truncated", "counted"}
         Whether vendors without reviews are missing from the table. "auto": they are missing if there is none.
     exposure : mapping of vendor to number, optional
@@ -114,20 +117,25 @@ class ReviewCount:
     market_coverage: Any = None
     exchange_rate: ExchangeRate | None = None
     size_law: str = "flexible"
-    value_tails: str = "normal"
+    value_tails: str = "lower"
     zeros: str = "auto"
     exposure: Mapping[str, float] | None = None
     priors: CountPriors = field(default_factory=CountPriors)
 
     def __post_init__(self) -> None:
         choice(self.size_law, "size_law", tuple(SIZE_LAWS))
-        choice(self.value_tails, "value_tails", ("normal", "heavy"))
+        choice(self.value_tails, "value_tails", tuple(VALUE_LAWS))
         choice(self.zeros, "zeros", ("auto", "truncated", "counted"))
 
     @property
     def estimands(self) -> tuple[str, ...]:
         """Both: realised by the cut, expected through the size law."""
         return "realised", "expected"
+
+    @property
+    def values(self) -> ValueLaw:
+        """The law of values."""
+        return VALUE_LAWS[self.value_tails]
 
     # -- data -------------------------------------------------------------------------------------------------------
 
@@ -157,19 +165,22 @@ class ReviewCount:
         priors = self.priors.resolved(vendors)
         law = SIZE_LAWS[self.size_law].covering(float((vendors.reviews / vendors.exposure).max()),
                                                 float(vendors.exposure.max()))
-        own = CountData(vendors=vendors, law=law, priors=priors, centre=cells.log_centre(vendors), truncated=truncated,
-                        labels=labels, cell_group=cell_group)
+        centre = cells.log_centre(vendors)
+        own = CountData(vendors=vendors, law=law, priors=priors, centre=centre, bend=cells.log_bend(vendors, centre),
+                        truncated=truncated, labels=labels, cell_group=cell_group)
         flags = () if len(vendors.reviews) >= 30 else (f"{len(vendors.reviews)} vendor(s): priors weigh heavily",)
         return self.compressed(own, totals=totals, flags=flags)
 
     def compressed(self, own: CountData, *, totals: Any = None, flags: tuple[str, ...] = ()) -> Data:
         """Cells of some vendors."""
         counts = cells.count_cells(own.vendors, truncated=own.truncated)
-        values = (cells.value_cells(own.vendors, own.centre) if self.value_tails == "normal"
-                  else cells.value_bins(own.vendors, own.centre, BIN))
+        values = self.values.cells(own.vendors, own.centre, own.bend)
+        size = values["value_size"]
         arrays = {
             **own.law.arrays(counts["reviews"], counts["exposure"], counts["exposures"]),
-            "count_n": counts["count_n"], "vendors_n": counts["vendors_n"] * own.truncated, **values,
+            "count_n": counts["count_n"], "vendors_n": counts["vendors_n"] * own.truncated,
+            **values, "value_top": np.maximum(size - own.bend, 0.0), "vendor_inverse": np.exp(-size - own.centre),
+            "mean_inverse": np.array(np.average(values["value_inverse"], weights=values["value_n"]) if size.size else 1.0),
         }
         if len(own.labels) > 1:
             arrays |= cells.split_cells(own.vendors, own.centre)
@@ -204,11 +215,11 @@ class ReviewCount:
 
     def model(self, data: Data) -> pm.Model:
         """The PyMC model on the cells."""
-        return count_law.model(data, data.own.priors, type(data.own.law), heavy=self.value_tails == "heavy")
+        return count_law.model(data, data.own.priors, type(data.own.law), self.values)
 
     def log_likelihood(self, data: Data, draws: Draws) -> dict[str, np.ndarray]:
         """Log likelihood of the cells, multiplicities included: by name of cell, shape (n_draws, n_cells)."""
-        return count_law.log_likelihood(data.arrays, draws, data.own.law, heavy=self.value_tails == "heavy")
+        return count_law.log_likelihood(data.arrays, draws, data.own.law, self.values)
 
     # -- after sampling ---------------------------------------------------------------------------------------------
 
@@ -261,18 +272,17 @@ class ReviewCount:
 
     def vendors(self, data: Data, draw: Draws, rng: np.random.Generator) -> cells.Vendors:
         """New vendors for one draw of the parameters, as many as in the data."""
-        return count_law.simulate(data, draw, rng, heavy=self.value_tails == "heavy")
+        return count_law.simulate(data, draw, rng, self.values)
 
     # -- simulation -------------------------------------------------------------------------------------------------
 
     def simulate(self, rng: np.random.Generator, data: Data) -> tuple[dict[str, Any], Data]:
         """A draw of the prior, and vendors made with it."""
         own: CountData = data.own
-        truth = own.priors.draw(rng, self.size_law, len(own.labels), heavy=self.value_tails == "heavy")
+        names = (*own.law.PARAMETERS, *MEAN, *SPREAD, *self.values.parameters)
+        truth = own.priors.draw(rng, names, len(own.labels))
         vendors = self.vendors(data, {k: np.asarray(v)[None] for k, v in truth.items()}, rng)
-        made = CountData(vendors=vendors, law=own.law, priors=own.priors, centre=own.centre, truncated=own.truncated,
-                         labels=own.labels, cell_group=own.cell_group)
-        return truth, self.compressed(made)
+        return truth, self.compressed(replace(own, vendors=vendors))
 
     def quantities(self, data: Data, draws: Draws) -> dict[str, np.ndarray]:
         """The expected reviewed turnover (its number of vendors at the posterior mean) and the log likelihood."""

@@ -24,7 +24,7 @@ from darkmarket_estimates.bayes.protocol import Draws
 #: Distance of grid points in log rate, and shape of the Gamma kernel: its width 1 / sqrt(shape) is that distance.
 STEP, SHAPE = 0.2, 25.0
 #: The grid begins where a vendor has this many reviews on average, and ends this far (in logs) above the largest rate seen.
-FEWEST, BEYOND = 0.02, 3.0
+FEWEST, BEYOND = 0.02, 4.0
 
 
 def log_negative_binomial(r: Any, shape: Any, mean: Any) -> Any:

@@ -39,14 +39,41 @@ def test_small_counts_are_cells_of_their_own():
     assert counts["count_n"].tolist() == [1, 2, 1]
 
 
-def test_bins_hold_the_same_rows_as_the_cells():
-    v = read(vendors(400, groups=2))
-    a, b = cells.value_cells(v, 1.0), cells.value_bins(v, 1.0, 0.05)
-    for name in ("value_n", "value_sum"):
-        np.testing.assert_allclose(np.bincount(a["value_group"], a[name]), np.bincount(b["value_group"], b[name]), rtol=1e-12)
-    # a bin is 0.05 wide: the spread within is that of a uniform law at most a quarter of its square
-    within = b["value_square"] - b["value_sum"] ** 2 / b["value_n"]
-    assert (within <= b["value_n"] * 0.05**2 / 4 + 1e-9).all()
+def moments(a, log_m):
+    """Sums over the points of n times 1, ln m, its square, size, size ln m, 1 / r, ln m / r, the square of size."""
+    n, x, i = a["value_n"], a["value_size"], a["value_inverse"]
+    return [float((n * w).sum()) for w in (1.0, log_m, log_m**2, x, x * log_m, i, i * log_m, x**2)]
+
+
+def test_points_keep_the_moments_of_the_rows():
+    """All first and second moments with ln m, whatever the bins: 20,000 vendors, 2 to 4 thousand points of a group."""
+    v = read(vendors(20_000, groups=2))
+    points = cells.value_points(v, 1.0)
+    assert cells.POINTS / 2 < len(points["value_n"]) < 2 * cells.POINTS
+    log_m, size = np.log(v.row_value / v.row_reviews), np.log(v.reviews[v.row_vendor]) - 1.0
+    for g in range(2):
+        some, rows = points["value_group"] == g, v.row_group == g
+        ours = moments({k: a[some] for k, a in points.items()}, points["value_log"][some])
+        theirs = moments({"value_n": np.ones(rows.sum()), "value_size": size[rows], "value_inverse": 1 / v.row_reviews[rows]},
+                         log_m[rows])
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+
+
+def test_rows_of_their_own_are_points_of_their_own():
+    v = read(vendors(60))
+    points = cells.value_points(v, 1.0)
+    log_m = np.log(v.row_value / v.row_reviews)
+    np.testing.assert_allclose(np.sort(points["value_log"]), np.sort(log_m), rtol=1e-12)
+    assert (points["value_n"] == 1).all()
+    order, here = np.argsort(log_m), np.argsort(points["value_log"])
+    np.testing.assert_allclose(points["value_inverse"][here], 1 / v.row_reviews[order], rtol=1e-12)
+
+
+def test_equal_prices_are_one_point_a_count():
+    totals = dme.Totals.from_cells(vendor=list("abc"), value=[20.0, 40, 20], reviews=[1, 2, 1], currency="USD")
+    points = cells.value_points(read(totals), 0.0)
+    assert points["value_n"].tolist() == [2, 1]
+    np.testing.assert_allclose(points["value_log"], np.log(20), rtol=1e-12)
 
 
 def test_the_order_of_rows_leaves_no_trace():

@@ -1,5 +1,6 @@
 """The model's formulas: each against another way of computing it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifie
 from tests.bayes.markets import RATE, vendors
 
 SPECS = {"flexible": ReviewCount(review_rate=RATE), "gamma": ReviewCount(review_rate=RATE, size_law="gamma"),
+         "normal": ReviewCount(review_rate=RATE, value_tails="normal"),
          "heavy": ReviewCount(review_rate=RATE, value_tails="heavy")}
 
 
@@ -33,7 +35,9 @@ def by_vendor(spec, data, draws):
         if own.truncated:
             total -= len(v.reviews) * math.log1p(-own.law.probabilities(one, np.zeros(1), np.ones(1))[0, 0])
         x = np.log(v.reviews[v.row_vendor]) - own.centre
-        mean = one["value_level"][0] + one["value_slope"][0] * x
+        top = np.clip(x - own.bend, 0, None)
+        mean = (one["value_level"][0] + one["value_slope"][0] * x + one["value_bend"][0] * top
+                + one["value_few"][0] / v.reviews[v.row_vendor])
         if len(own.labels) > 1:
             mean = mean + one["group_value"][0][v.row_group]
             log_w = one["group_share"][0][:, None] + one["group_slope"][0][:, None] * x
@@ -42,7 +46,8 @@ def by_vendor(spec, data, draws):
             phi = one["concentration"][0]
             total += (special.gammaln(v.row_reviews + at) - special.gammaln(at)).sum()
             total += (special.gammaln(phi) - special.gammaln(v.reviews + phi)).sum()
-        variance = one["value_sd"][0] ** 2 + one["review_sd"][0] ** 2 / v.row_reviews
+        variance = ((one["value_sd"][0] * np.exp(one["value_sd_slope"][0] * x)) ** 2
+                    + one["review_sd"][0] ** 2 / v.row_reviews)
         log_m = np.log(v.row_value / v.row_reviews)
         if spec.value_tails == "heavy":
             rare = one["heavy_share"][0]
@@ -51,13 +56,18 @@ def by_vendor(spec, data, draws):
             density = ((1 - rare) * stats.norm.pdf(log_m, centre, np.sqrt(variance))
                        + rare * stats.norm.pdf(log_m, centre, 2 * np.sqrt(variance)))
             total += (np.log(density) + math.log(2 * math.pi) / 2).sum()
+        elif spec.value_tails == "lower":
+            b, sd = one["value_lower_tail"][0], np.sqrt(variance)
+            # SciPy's law has the tail above
+            e = log_m - mean + variance / 2 - math.log(1 + b)
+            total += (stats.exponnorm.logpdf(-e, b / sd, 0, sd) + math.log(2 * math.pi) / 2).sum()
         else:
             total += (stats.norm.logpdf(log_m, mean - variance / 2, np.sqrt(variance)) + math.log(2 * math.pi) / 2).sum()
         out.append(total)
     return np.array(out)
 
 
-@pytest.mark.parametrize("name", ["flexible", "gamma"])
+@pytest.mark.parametrize("name", SPECS)
 def test_cells_have_the_likelihood_of_the_vendors(name):
     """Counts up to 30 are exact everywhere: the two must agree to rounding."""
     spec = SPECS[name]
@@ -71,7 +81,7 @@ def test_cells_have_the_likelihood_of_the_vendors(name):
     np.testing.assert_allclose(ours, by_vendor(spec, data, draws), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name,groups", [("flexible", 0), ("flexible", 3), ("heavy", 0)])
+@pytest.mark.parametrize("name,groups", [("flexible", 0), ("flexible", 3), ("normal", 0), ("heavy", 0)])
 def test_classes_of_large_counts_change_next_to_nothing(name, groups):
     spec = SPECS[name]
     data = spec.data(vendors(300, groups=groups))
@@ -87,7 +97,7 @@ def test_the_pymc_model_has_the_numpy_likelihood(flexible, grouped):
         check_potentials(c.spec, c.data, c.model)
 
 
-@pytest.mark.parametrize("name", ["gamma", "heavy"])
+@pytest.mark.parametrize("name", ["gamma", "normal", "heavy"])
 def test_the_other_pymc_models_have_it_too(name):
     spec = SPECS[name]
     data = spec.data(vendors(60))
@@ -128,34 +138,59 @@ def test_the_expected_total_is_that_of_simulated_vendors(name):
     spec = SPECS[name]
     data = spec.data(vendors(300))
     draws = {"size_centre": [1.2], "size_sd": [0.7], "upper_tail": [0.2], "lower_tail": [0.3], "size_mean": [9.0],
-             "size_shape": [0.6], "value_level": [4.0], "value_slope": [0.2], "value_sd": [0.5], "review_sd": [0.6],
-             "heavy_share": [0.05]}
+             "size_shape": [0.6], "value_level": [4.0], "value_slope": [0.2],
+             "value_bend": [-0.1], "value_few": [0.3], "value_sd": [0.5], "review_sd": [0.6],
+             "value_sd_slope": [-0.1],
+             "value_lower_tail": [0.8], "heavy_share": [0.05]}
     draws = {k: np.array(v) for k, v in draws.items()}
     total = spec.expected(data, draws, None)[0, 0]
     big = 400_000
     many = cells.Vendors(*(np.ones(big), np.ones(big)), *(np.empty(0),) * 4, 1)
-    own = type(data.own)(vendors=many, law=data.own.law, priors=data.own.priors, centre=data.own.centre, truncated=True,
-                         labels=data.own.labels, cell_group=data.own.cell_group)
-    made = count_law.simulate(type(data)(arrays={}, own=own), draws, np.random.default_rng(8), heavy=name == "heavy")
+    own = dataclasses.replace(data.own, vendors=many, truncated=True)
+    made = count_law.simulate(type(data)(arrays={}, own=own), draws, np.random.default_rng(8), spec.values)
     per_vendor = np.bincount(made.row_vendor, made.row_value, minlength=big)
     error = per_vendor.std() / math.sqrt(big)
     assert total / 300 == pytest.approx(per_vendor.mean(), abs=4 * error)
+
+
+def test_simulated_values_scatter_as_the_law_says():
+    """Variance of ln m at one review and at many: (tau e^(k x))^2 + omega^2 / r + b^2."""
+    spec = SPECS["flexible"]
+    data = spec.data(vendors(300))
+    tau, k, omega, tail = 0.5, -0.1, 0.9, 0.4
+    draws = {"size_centre": 1.2, "size_sd": 0.7, "upper_tail": 0.2, "lower_tail": 0.3, "value_level": 4.0, "value_slope": 0.2,
+             "value_bend": -0.1, "value_few": 0.3, "value_sd": tau, "value_sd_slope": k, "review_sd": omega,
+             "value_lower_tail": tail}
+    n = 200_000
+    many = cells.Vendors(*(np.ones(n), np.ones(n)), *(np.empty(0),) * 4, 1)
+    own = dataclasses.replace(data.own, vendors=many, truncated=True)
+    made = count_law.simulate(type(data)(arrays={}, own=own), {name: np.array([x]) for name, x in draws.items()},
+                              np.random.default_rng(9), spec.values)
+    log_m = np.log(made.row_value / made.row_reviews)
+    for r in (1.0, 12.0):
+        some = made.row_reviews == r
+        e = log_m[some] - log_m[some].mean()
+        size = math.log(r) - own.centre
+        variance = tau**2 * math.exp(2 * k * size) + omega**2 / r + tail**2
+        error = (e**2).std() / math.sqrt(some.sum())
+        assert (e**2).mean() == pytest.approx(variance, abs=4 * error)
+        assert error < 0.05 * variance
 
 
 def test_the_expected_total_of_groups_is_that_of_simulated_vendors():
     spec = SPECS["flexible"]
     data = spec.data(vendors(300, groups=3))
     draws = {"size_centre": [1.2], "size_sd": [0.7], "upper_tail": [0.15], "lower_tail": [0.3], "value_level": [4.0],
-             "value_slope": [0.1], "value_sd": [0.4], "review_sd": [0.3], "concentration": [0.8],
+             "value_slope": [0.1], "value_bend": [-0.1], "value_few": [0.3], "value_sd": [0.4], "review_sd": [0.3],
+             "value_sd_slope": [0.1], "value_lower_tail": [0.6], "concentration": [0.8],
              "group_value": [[0.5, 0.0, -0.5]], "group_share": [[1.0, 0.0, -1.0]], "group_slope": [[-0.2, 0.0, 0.2]],
              "group_value_sd": [1.0], "group_share_sd": [1.0], "group_slope_sd": [0.1]}
     draws = {k: np.array(v) for k, v in draws.items()}
     ours = spec.expected(data, draws, None)[0] / 300
     n = 200_000
     many = cells.Vendors(np.ones(n), np.ones(n), *(np.empty(0),) * 4, 3)
-    own = type(data.own)(vendors=many, law=data.own.law, priors=data.own.priors, centre=data.own.centre, truncated=True,
-                         labels=data.own.labels, cell_group=data.own.cell_group)
-    made = count_law.simulate(type(data)(arrays={}, own=own), draws, np.random.default_rng(8), heavy=False)
+    own = dataclasses.replace(data.own, vendors=many, truncated=True)
+    made = count_law.simulate(type(data)(arrays={}, own=own), draws, np.random.default_rng(8), spec.values)
     for g in range(3):
         y = np.bincount(made.row_vendor[made.row_group == g], made.row_value[made.row_group == g], minlength=n)
         assert ours[g] == pytest.approx(y.mean(), abs=4 * y.std() / math.sqrt(n))

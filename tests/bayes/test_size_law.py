@@ -104,7 +104,7 @@ def test_rates_are_a_unit_of_exposure():
 
 
 def test_the_grid_reaches_beyond_the_largest_rate():
-    assert np.exp(FLEXIBLE.log_rates[-1]) == pytest.approx(300 * np.exp(3))
+    assert np.exp(FLEXIBLE.log_rates[-1]) == pytest.approx(300 * np.exp(4))
     assert np.exp(FLEXIBLE.log_rates[0]) <= 0.02
 
 
