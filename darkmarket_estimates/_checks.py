@@ -13,8 +13,8 @@ from darkmarket_estimates.errors import AssumptionError, DataError
 
 
 def is_number(x: Any) -> bool:
-    """Whether `x` is a real scalar (and not a bool)."""
-    return isinstance(x, numbers.Real) and not isinstance(x, bool | np.bool_)
+    """Whether `x` is a real scalar (and not a bool, nor a span of time, which NumPy takes for a whole number)."""
+    return isinstance(x, numbers.Real) and not isinstance(x, bool | np.bool_ | np.timedelta64)
 
 
 def _float(x: Any) -> float:
@@ -39,11 +39,11 @@ def number(
     left, right = "(" if open_low or math.isinf(low) else "[", ")" if open_high or math.isinf(high) else "]"
     expected = f"a finite number in {left}{low:g}, {high:g}{right}"
     if not is_number(x):
-        raise AssumptionError(f"{name} is not a number", expected=expected, got=repr(x), fix=fix)
+        raise AssumptionError(f"{name} is not a number", expected=expected, got=shown(x), fix=fix)
     value = _float(x)
     inside = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
     if not math.isfinite(value) or not inside:
-        raise AssumptionError(f"{name} is out of range", expected=expected, got=repr(x), fix=fix)
+        raise AssumptionError(f"{name} is out of range", expected=expected, got=shown(x), fix=fix)
     return value
 
 
@@ -51,12 +51,12 @@ def integer(x: Any, name: str, *, low: int | None = None, high: int | None = Non
     """Return `x` as an int inside [low, high], else raise `AssumptionError`."""
     limits = [f">= {low}" if low is not None else "", f"<= {high}" if high is not None else ""]
     expected = " ".join(["a whole number", *filter(None, limits)])
-    whole = isinstance(x, int | np.integer) or (is_number(x) and math.isfinite(x) and float(x).is_integer())
+    whole = isinstance(x, int | np.integer) or (is_number(x) and math.isfinite(_float(x)) and float(x).is_integer())
     if not whole or not is_number(x):
-        raise AssumptionError(f"{name} is not a whole number", expected=expected, got=repr(x))
+        raise AssumptionError(f"{name} is not a whole number", expected=expected, got=shown(x))
     value = int(x)
     if (low is not None and value < low) or (high is not None and value > high):
-        raise AssumptionError(f"{name} is out of range", expected=expected, got=repr(x))
+        raise AssumptionError(f"{name} is out of range", expected=expected, got=shown(x))
     return value
 
 
@@ -70,7 +70,7 @@ def choice(x: Any, name: str, options: Sequence[Any]) -> Any:
     """Return `x` if it is one of the options, else raise `AssumptionError` naming them."""
     if not any(x is option or (isinstance(x, str) and x == option) for option in options):
         raise AssumptionError(
-            f"{name} is unknown", expected="one of " + ", ".join(repr(o) for o in options), got=repr(x)
+            f"{name} is unknown", expected="one of " + ", ".join(repr(o) for o in options), got=shown(x)
         )
     return x
 
@@ -108,7 +108,7 @@ def strings(x: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     except TypeError:
         values = None
     if values is None or not all(isinstance(v, str) for v in values):
-        raise DataError(f"{name} does not hold names", expected="column names (text)", got=repr(x))
+        raise DataError(f"{name} does not hold names", expected="column names (text)", got=shown(x))
     repeated = sorted({v for v in values if values.count(v) > 1})
     if repeated:
         raise DataError(f"{name} names a column twice", expected="distinct names", got=", ".join(repeated))
@@ -117,13 +117,13 @@ def strings(x: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
 
 def generator(rng: int | np.random.Generator | np.random.SeedSequence | None) -> np.random.Generator:
     """Return a generator by SPEC 7: an int, a Generator, a SeedSequence or None."""
-    if isinstance(rng, bool) or not (
+    if isinstance(rng, bool | np.timedelta64) or not (
         rng is None or isinstance(rng, int | np.integer | np.random.Generator | np.random.SeedSequence)
     ):
         raise AssumptionError("rng cannot be used", expected="an int, a Generator, a SeedSequence or None",
                               got=type(rng).__name__)
     if isinstance(rng, int | np.integer) and rng < 0:
-        raise AssumptionError("rng is negative", expected="a whole number >= 0", got=repr(rng))
+        raise AssumptionError("rng is negative", expected="a whole number >= 0", got=shown(rng))
     return np.random.default_rng(rng)
 
 
@@ -166,3 +166,34 @@ def not_nan(x: Any, name: str) -> np.ndarray:
     if np.isnan(values).any():
         raise DataError(f"{name} holds a value that is no number", expected="numbers", got="NaN")
     return values
+
+
+def shown(x: Any) -> str:
+    """``repr(x)``, also of whole numbers with more digits than Python prints."""
+    try:
+        return repr(x)
+    except ValueError:
+        return f"{'-' if x < 0 else ''}a whole number of {x.bit_length():,} bits" if isinstance(x, int) else kind(x)
+
+
+def boolean(x: Any, name: str) -> bool:
+    """Return `x` as a bool if it is True or False, else raise `AssumptionError`: what merely counts as true may be a slip."""
+    if not isinstance(x, bool | np.bool_):
+        raise AssumptionError(f"{name} is neither True nor False", expected="True or False", got=kind(x))
+    return bool(x)
+
+
+def plain_array(x: Any, name: str) -> np.ndarray:
+    """Return ``np.asarray(x)``; nests of unequal length, which make no array, raise `DataError`."""
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} is no array", expected="rows of equal length", got=kind(x)) from error
+
+
+def beta_shapes(x: Any, name: str) -> tuple[float, float]:
+    """Return the two shapes of a Beta law, both > 0, else raise `AssumptionError`."""
+    if not isinstance(x, tuple | list) or len(x) != 2:
+        raise AssumptionError(f"{name} does not hold the two shapes of a Beta law", expected="(a, b)", got=shown(x))
+    a, b = (number(shape, name, low=0, high=1e12, open_low=True) for shape in x)
+    return a, b

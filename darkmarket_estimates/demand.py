@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import optimize, stats
 
-from darkmarket_estimates._checks import choice, float_array, is_number, number, strings
+from darkmarket_estimates._checks import choice, float_array, is_number, kind, number, real_array, strings, text
 from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import Range
 from darkmarket_estimates.errors import AssumptionError, DataError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Shapes that are searched: from nearly equal spending to a mean that a few buyers carry.
 SHAPES = (0.02, 6.0)
+#: More respondents, or money of one, than a survey has.
+MOST = 1e15
 #: An upper limit of the mean beyond this multiple of the estimate is not one.
 UNBOUNDED = 1e4
 
@@ -180,16 +182,20 @@ def from_spending_brackets(
       weibull: mean 680, 95% interval 460 to 1,305
       any distribution: 278 to inf for these shares
     """
-    n = float_array(list(counts), "counts", low=0)
+    n = float_array(_listed(counts, "counts"), "counts", low=0)
     try:
-        c = np.asarray(list(edges), dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError("edges do not hold numbers", got=repr(edges)) from error
+        c = real_array(_listed(edges, "edges"), "edges")
+    except DataError as error:
+        raise DataError("edges do not hold numbers", expected=error.expected, got=error.got) from error
     if c.ndim != 1 or len(c) != len(n) + 1:
         raise DataError("edges and counts do not fit", expected=f"{len(n) + 1} edges for {len(n)} brackets",
                         got=f"{c.size} edges")
     if not np.isfinite(c[:-1]).all() or c[0] < 0 or not (np.diff(c) > 0).all():
         raise DataError("edges must rise from 0 or more; only the last may be infinite", got=repr(c.tolist()))
+    for values, name in ((n, "counts"), (c[np.isfinite(c) & (c > 0)], "edges")):
+        if values.max(initial=1.0) > MOST or (name == "edges" and values.min(initial=1.0) < 1 / MOST):
+            raise DataError(f"{name} hold a number that no survey has", got=repr(values.tolist()),
+                            expected=f"at most {MOST:g}" + (f", and 0 or at least {1 / MOST:g}" if name == "edges" else ""))
     if (n > 0).sum() < 2:
         raise DataError("all respondents are in one bracket: no distribution is identified", got=repr(n.tolist()),
                         expected="respondents in at least two brackets")
@@ -199,11 +205,20 @@ def from_spending_brackets(
     if not names:
         raise DataError("no family is named", expected="one of " + ", ".join(FAMILIES))
     level = check_level(confidence_level)
+    for value, name in ((currency, "currency"), (period, "period")):
+        text(value, name)
     total = float(n.sum())
     lower = float(n @ c[:-1]) / total
     upper = math.inf if n[-1] > 0 and math.isinf(c[-1]) else float(n[n > 0] @ c[1:][n > 0]) / total
     return Spending(edges=tuple(c.tolist()), counts=tuple(n.tolist()), bounds=(lower, upper), confidence_level=level,
                     fits=tuple(_fit(c, n, family, level) for family in names), currency=currency, period=period)
+
+
+def _listed(x: Any, name: str) -> list[Any]:
+    """The entries of any sequence; text is none here."""
+    if isinstance(x, str | bytes) or not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0:
+        raise DataError(f"{name} cannot be read", expected="a sequence of numbers", got=kind(x))
+    return list(x)
 
 
 def _fit(edges: np.ndarray, counts: np.ndarray, family: str, level: float) -> SpendingFit:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, generator, integer
+from darkmarket_estimates._checks import choice, generator, integer, text
 from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import CountTimesMean, ExchangeRate, Huggins, ValueChao
 from darkmarket_estimates.errors import AssumptionError, HoldingPriceWarning
@@ -154,10 +154,11 @@ def _depth() -> int:
 
 def _interval(interval: str | None, estimand: str) -> str:
     known = INTERVALS[estimand]
-    if interval is None or interval == "none":
+    if interval is None:
         return "none"
-    if interval == "default":
-        return known[0]
+    text(interval, "interval")
+    if interval in ("none", "default"):
+        return known[0] if interval == "default" else "none"
     if interval not in known and any(interval in names for names in INTERVALS.values()):
         raise AssumptionError(f"a {interval!r} interval means nothing for the {estimand} total",
                               expected="one of " + ", ".join(map(repr, known)), got=repr(interval),

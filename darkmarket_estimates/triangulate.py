@@ -6,11 +6,12 @@ No figure is averaged with another: they measure different things, and the diffe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkmarket_estimates._checks import choice, number
+from darkmarket_estimates._checks import choice, is_number, number, shown, text
+from darkmarket_estimates._checks import kind as kind_of
 from darkmarket_estimates.assumptions import ExchangeRate, Range
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.estimate import DAYS, Estimate
@@ -65,10 +66,14 @@ class Source:
         choice(self.side, "side", tuple(MISSES))
         choice(self.kind, "kind", EITHER)
         choice(self.per, "per", tuple(DAYS))
+        for name in ("name", "currency", "scope", "note"):
+            text(getattr(self, name), name)
         number(self.low, "low", low=0)
-        if not (isinstance(self.high, int | float) and self.high >= self.low):
+        if not (is_number(self.high) and self.high >= self.low):
             raise DataError("the ends of a source are swapped, or not numbers", where=self.name,
-                            expected="low <= high", got=f"{self.low!r}, {self.high!r}")
+                            expected="low <= high", got=f"{shown(self.low)}, {shown(self.high)}")
+        if self.high != math.inf:
+            number(self.high, "high", low=0)
         if math.isinf(self.high) != (self.kind == "lower bound"):
             raise DataError("a lower bound, and only it, has no upper end", where=self.name,
                             expected="high = infinity with kind 'lower bound'", got=f"{self.high:g}, {self.kind!r}")
@@ -88,6 +93,8 @@ class Source:
         name, scope, note : str
         per : {"day", "month", "year"}
         """
+        if not isinstance(estimate, Estimate):
+            raise DataError("a source is made of an estimate", expected="the result of turnover()", got=kind_of(estimate))
         scaled = estimate.per(per)
         if scaled.currency == "orders":
             raise NotIdentifiedError("an estimate of orders is not money", fix="Source.from_orders(...)")
@@ -113,7 +120,8 @@ class Source:
         name, currency, per, scope, note : str
         """
         n, v = (x if isinstance(x, Range) else Range(x, x) for x in (orders, order_value))
-        low, high = number(n.low, "orders", low=0) * number(v.low, "order_value", low=0), n.high * v.high
+        low = number(n.low, "orders", low=0) * number(v.low, "order_value", low=0)
+        high = number(n.high * v.high, "orders x order_value")
         return cls(name=name, side="order count", low=low, high=high, kind="point" if low == high else "bounds",
                    currency=currency, per=per, scope=scope, note=note)
 
@@ -232,11 +240,18 @@ def one_scale(
     (20088338, 'USD')
     """
     choice(per, "per", tuple(DAYS))
-    names = [s.name for s in sources]
+    text(currency, "currency")
+    listed: list[Any] = list(sources) if isinstance(sources, Iterable) and getattr(sources, "ndim", 1) != 0 else [sources]
+    strange = [s for s in listed if not isinstance(s, Source)]
+    if strange:
+        raise DataError("sources hold something else", expected="a list of Source(...)", got=kind_of(strange[0]))
+    rates = {} if rates is None else rates
+    if not isinstance(rates, Mapping):
+        raise DataError("rates cannot be read", expected='{"EUR": ExchangeRate(...)}', got=kind_of(rates))
+    names = [s.name for s in listed]
     if not names or len(set(names)) < len(names):
         raise DataError("sources need names of their own", got=", ".join(names) or "no sources")
-    scaled = tuple(_scaled(s, currency, per, rates or {}) for s in sources)
-    return Triangulation(sources=scaled, currency=currency, per=per)
+    return Triangulation(sources=tuple(_scaled(s, currency, per, rates) for s in listed), currency=currency, per=per)
 
 
 def _scaled(source: Source, currency: str, per: str, rates: Mapping[str, ExchangeRate]) -> Source:
@@ -247,13 +262,17 @@ def _scaled(source: Source, currency: str, per: str, rates: Mapping[str, Exchang
                             expected=f"a rate for {source.currency}",
                             fix=f'rates={{"{source.currency}": ExchangeRate(..., source=..., date=...)}}')
         given = rates[source.currency]
+        if not isinstance(given, ExchangeRate):
+            raise DataError("a rate cannot be read", where=f"rates[{source.currency!r}]", got=kind_of(given),
+                            expected="ExchangeRate(..., source=..., date=...)")
         if given.to not in (None, currency):
             raise DataError("the rate leads to another currency", where=source.name, expected=currency,
                             got=str(given.to))
         rate = given.rate
     ends = rate if isinstance(rate, Range) else Range(number(rate, "the exchange rate"), float(rate))
     time = DAYS[per] / DAYS[source.per]
-    low, high = source.low * ends.low * time, source.high * ends.high * time
+    low = number(float(source.low) * ends.low * time, f"money of {source.name!r}")
+    high = math.inf if math.isinf(source.high) else number(float(source.high) * ends.high * time, f"money of {source.name!r}")
     kind = "bounds" if source.kind == "point" and low < high else source.kind
     return Source(name=source.name, side=source.side, low=low, high=high, kind=kind, currency=currency, per=per,
                   scope=source.scope, note=source.note)

@@ -8,7 +8,21 @@ import pytest
 from scipy import stats
 
 import darkmarket_estimates as dme
-from darkmarket_estimates import DataError, ExchangeRate, LogitNormal, Range, ReviewRate, evaluation, published
+from darkmarket_estimates import (
+    DataError,
+    ExchangeRate,
+    LogitNormal,
+    Range,
+    ReviewRate,
+    _checks,
+    bayes,
+    coverage,
+    demand,
+    evaluation,
+    published,
+    simulate,
+    triangulate,
+)
 from darkmarket_estimates.distribution.law import NormalLaw
 from tests.tables import vendor_totals
 
@@ -19,10 +33,11 @@ NO_NUMBERS = {
     "complex": 1 + 2j, "array": np.array([1.0, NAN]), "no rows": np.array([]), "series": pd.Series([1.0, 2.0]),
     "frame": pd.DataFrame({"a": [1]}), "unfrozen": stats.beta, "function": len, "type": int, "NaT": pd.NaT, "NA": pd.NA,
     "date": np.datetime64("2016-01-01"), "below all": -1e308, "above all": 1e308, "next to 0": 1e-320,
+    "span of time": np.timedelta64(1, "D"), "rows of two lengths": [[1], [1, 2]],
 }
 #: What is no array of numbers of any shape.
 NO_ARRAYS = {k: NO_NUMBERS[k] for k in ("text", "digits", "bytes", "texts", "mapping", "object", "huge", "complex", "unfrozen",
-                                        "function", "type", "NaT", "NA", "date")}
+                                        "function", "type", "NaT", "NA", "date", "rows of two lengths")}
 RATE = ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
 LAW = LogitNormal(0.4, 0.3)
 AMOUNTS = published.SizeLaw(family="lognormal", mean=150.0, shape=1.0)
@@ -225,3 +240,101 @@ def test_the_density_of_a_logit_normal_share_is_0_outside_and_integrates_to_1():
 
 def test_amounts_below_0_are_none():
     assert AMOUNTS.cdf(-5.0) == 0 and AMOUNTS.sf(-5.0) == 1 and AMOUNTS.money_above(-5.0) == 1
+
+
+# -- bare errors that were mended ------------------------------------------------------------------------------------------
+
+SUMS = {"seen": 100.0, "single_value": [10.0, 20.0, 5.0], "single_square": [50.0, 60.0, 10.0], "double_value": 30.0,
+        "double_square": 100.0, "n_single": 20, "n_double": 15, "seen_square": 400.0}
+EURO = {"name": "a", "side": "supply side", "low": 1.0, "high": 2.0, "kind": "bounds", "currency": "EUR", "per": "month"}
+SMALL = simulate.MarketSpec(n_vendors=5, n_listings=10, orders=30, days=10)
+
+
+def on_one_scale(rates=None, **source):
+    rates = {"EUR": ExchangeRate(1.1)} if rates is None else rates
+    return triangulate.one_scale([triangulate.Source(**{**EURO, **source})], currency="USD", rates=rates)
+
+
+def by_month():
+    months = [f"2016-0{m}" for m in (1, 2, 3)] * 2
+    return dme.Totals.from_cells(vendor=list("abcdef"), value=[9.0, 6, 3, 5, 1, 2], reviews=[1] * 6, groups={"month": months},
+                                 currency="USD", window=("2016-01-01", "2016-04-01"))
+
+
+REFUSED = {
+    "chapman, more than a float counts": lambda: coverage.chapman(10**400, 50, 20),
+    "frequencies, the sum": lambda: coverage.m0(frequencies=[2**53, 2**53], occasions=3),
+    "more scrapes than there are": lambda: coverage.m0(frequencies=[5, 3], occasions=10**400),
+    "finds of one listing": lambda: coverage.chao1([1, 2, 10**12]),
+    "histories of two lengths": lambda: coverage.summary([[1], [1, 0]]),
+    "seen_square as text": lambda: coverage.value_chao_from_sums(**{**SUMS, "seen_square": "abc"}),
+    "seen_square as text, expected": lambda: coverage.value_chao_from_sums(**{**SUMS, "seen_square": "abc"}, estimand="expected"),
+    "squares that overflow": lambda: coverage.value_chao_from_sums(**{**SUMS, "single_square": [1e308] * 3}),
+    "a tiny square": lambda: coverage.value_chao_from_sums(**{**SUMS, "double_square": 1e-320}),
+    "an interval that is an array": lambda: dme.turnover(vendor_totals([1.0]), review_rate=0.5, interval=np.array(["a", "b"])),
+    "an interval that is a list": lambda: dme.turnover(vendor_totals([1.0]), review_rate=0.5, interval=["bca"]),
+    "ReviewCount, no share": lambda: bayes.ReviewCount(review_rate=NAN).data(vendor_totals([1.0, 2.0])),
+    "Trend, no share": lambda: bayes.Trend(review_rate=NAN).data(by_month()),
+    "Trend, prior of money": lambda: bayes.Trend(review_rate=NAN).prior_predictive(by_month()),
+    "Trend, no month": lambda: bayes.Trend(review_rate=0.5, month=np.array(["month"])),
+    "BothCounters, spread": lambda: bayes.BothCounters(spread=None),
+    "BothCounters, one shape": lambda: bayes.BothCounters(spread=(1,)),
+    "BothCounters, shape 0": lambda: bayes.BothCounters(spread=(0, 9)),
+    "BothCounters, a market without a name": lambda: bayes.BothCounters().data(
+        {"reviews": [4, 9, 3], "sales": [10, 20, 9], "market": ["a", "a", None]}),
+    "BothCounters, one market for all": lambda: bayes.BothCounters().data({"reviews": [4, 9], "sales": [10, 20], "market": "a"}),
+    "Detection, correlation": lambda: bayes.Detection(correlation=None),
+    "Detection, spread": lambda: bayes.Detection(spread=None),
+    "a known value beyond all floats": lambda: bayes.Trend(level_sd=10**400),
+    "a path that is too long": lambda: dme.Listings("x" * 5000 + ".csv", price="p", reviews="r", vendor="v", currency="USD"),
+    "a database with a name that is too long": lambda: dme.Listings("x" * 5000 + ".sqlite", table="t", price="p", reviews="r",
+                                                                    vendor="v", currency="USD"),
+    "a flag that is a number": lambda: simulate.MarketSpec(random_vendors=1),
+    "a scraper by name": lambda: SMALL.simulate(1).scrape("daily"),
+    "a column that is a list": lambda: SMALL.simulate(1).truth_by(["market"]),
+    "margins that are a list": lambda: simulate.Margins(reviews=10.0, reviews_by=["category"]),
+    "spread of shares": lambda: simulate.ReviewShares(mean=0.5, sd=1e308),
+    "a spread of shares next to none": lambda: simulate.ReviewShares(mean=0.5, sd=1e-9),
+    "a price beyond all money": lambda: simulate.HoldingPrices(rate=0.1, back=0.1, levels=(1e300,)),
+    "a size that no unit explains": lambda: simulate.ResampledSizes(sizes=(1.0, 1e300)),
+    "more days than markets live": lambda: simulate.MarketSpec(days=1e6),
+    "more listings than fit into memory": lambda: simulate.MarketSpec(n_listings=10**9),
+    "more events a day than there are": lambda: simulate.Hiding(rate=1e3, back=1.0),
+    "a date rounded to less than a moment": lambda: simulate.Scraper(interval=1, rounding=1e-320),
+    "crawls without end": lambda: simulate.Scraper(interval=1e-320, duration=0).starts(10),
+    "sources that are none": lambda: triangulate.one_scale(["press"], currency="USD"),
+    "a rate that is a number": lambda: on_one_scale(rates={"EUR": 1.1}),
+    "rates that are a list": lambda: on_one_scale(rates=[1.1]),
+    "money that no float holds": lambda: on_one_scale(low=1.2e308, high=1.5e308, per="day"),
+    "an estimate that is none": lambda: triangulate.Source.from_estimate(5.0, "a"),
+    "counts that are a number": lambda: demand.from_spending_brackets([0, 1, 2], 5, currency="EUR"),
+    "counts that overflow": lambda: demand.from_spending_brackets([0, 1, 2], [1e308, 1e308], currency="EUR"),
+    "edges that no survey has": lambda: demand.from_spending_brackets([0, 1, 1e300], [1, 2], currency="EUR"),
+    "a currency that is a number": lambda: demand.from_spending_brackets([0, 1, 2], [1, 2], currency=5),
+    "a seed that is a time": lambda: dme.turnover(vendor_totals([1.0]), rng=np.timedelta64(1, "D")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_was_once_a_bare_error(name):
+    refused(lambda _: REFUSED[name](), None)
+
+
+def test_whole_numbers_that_python_does_not_print_are_shown():
+    assert (_checks.shown(7), _checks.shown("7")) == ("7", "'7'")
+    assert _checks.shown(2**20_000) == "a whole number of 20,001 bits"
+    assert _checks.shown(-(2**20_000)) == "-a whole number of 20,001 bits"
+    assert _checks.shown([2**20_000]) == "list"
+
+
+@pytest.mark.parametrize("estimator", ["schnabel", "schumacher_eschmeyer", "jolly_seber"])
+def test_huge_counts_do_not_wrap_around(estimator):
+    """Counts of a market a thousand million times as large give an estimate as much larger; n M^2 is beyond 64 bits there."""
+    counts = {"caught": [54, 146, 169, 209, 220], "recaptured": [0, 10, 37, 56, 53]}
+    if estimator == "jolly_seber":
+        counts |= {"released": [54, 143, 164, 202, 214], "later": [24, 80, 70, 71, 0], "around": [0, 14, 57, 71, 0]}
+    function, options = getattr(coverage, estimator), {"form": "classic"} if estimator != "schumacher_eschmeyer" else {}
+    small = function(**counts, **options)
+    large = function(**{name: [10**9 * x for x in values] for name, values in counts.items()}, **options)
+    assert large.value == pytest.approx(1e9 * small.value, rel=1e-9)
+    assert large.standard_error > 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import float_array, number, same_length
+from darkmarket_estimates._checks import beta_shapes, shown
 from darkmarket_estimates.bayes.bases import around_mean, contrasts
+from darkmarket_estimates.bayes.counters import read
 from darkmarket_estimates.bayes.priors import HalfNormal, Normal, Prior, as_prior
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.share_by_size import (
@@ -23,7 +23,7 @@ from darkmarket_estimates.bayes.share_by_size import (
     size_classes,
 )
 from darkmarket_estimates.bayes.share_law import ShareLaw
-from darkmarket_estimates.errors import DataError, NotIdentifiedError, NotSupportedError
+from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.review_share import ReviewShareFit, fit_review_share
 
 if TYPE_CHECKING:
@@ -81,13 +81,10 @@ class BothCounters:
 
     def __post_init__(self) -> None:
         if not isinstance(self.centre, Normal):
-            raise DataError("the prior of centre cannot be read", expected="Normal(mean, sd)", got=repr(self.centre))
+            raise DataError("the prior of centre cannot be read", expected="Normal(mean, sd)", got=shown(self.centre))
         for name in ("between_market_sd", "step_sd"):
             object.__setattr__(self, name, as_prior(getattr(self, name), name, positive=True))
-        if len(self.spread) != 2:
-            raise DataError("spread= holds the two shapes of a Beta law", expected="(a, b)", got=repr(self.spread))
-        for shape in self.spread:
-            number(shape, "spread", low=0, open_low=True)
+        object.__setattr__(self, "spread", beta_shapes(self.spread, "spread"))
 
     def _prior(self, name: str) -> Any:
         return getattr(self, name)
@@ -108,14 +105,7 @@ class BothCounters:
         DataError, NotIdentifiedError
             What `review_share.fit_review_share` refuses, in any market.
         """
-        columns = _columns(totals)
-        r, s = float_array(columns["reviews"], "reviews", low=0), float_array(columns["sales"], "sales", low=0)
-        money = s if columns.get("value") is None else float_array(columns["value"], "value", low=0)
-        labels = np.asarray(columns.get("market", np.full(len(r), "market")), dtype=object).astype(str)
-        same_length(reviews=r, sales=s, value=money, market=labels)
-        if not len(r):
-            raise NotIdentifiedError("there is no vendor to learn a review share from", expected="two vendors or more",
-                                     got="no rows")
+        labels, r, s, money = read(totals)
         names, market = np.unique(labels, return_inverse=True)
         fits = []
         for code, name in enumerate(map(str, names)):
@@ -253,20 +243,6 @@ class BothCounters:
                   for logits, spread in zip(draws["class_logit"], draws["spread"], strict=True)]
         theta = mean_logit(draws["class_logit"], data.arrays["weights"])
         return {"mean_share": special.expit(theta).mean(axis=1), "log_likelihood": np.array(values)}
-
-
-def _columns(counts: Any) -> Mapping[str, Any]:
-    try:
-        names = list(counts.keys())
-        columns = {name: counts[name] for name in ("market", "reviews", "sales", "value") if name in names}
-    except (AttributeError, TypeError, KeyError) as error:
-        raise DataError("counts of vendors are expected", got=type(counts).__name__,
-                        expected="a frame or mapping: reviews, sales (a vendor a row); market, value where known") from error
-    missing = [name for name in ("reviews", "sales") if name not in columns]
-    if missing:
-        raise DataError("a counter is missing", expected="columns reviews and sales", got=", ".join(map(str, names)),
-                        fix="rename the columns; only markets that print both counters can calibrate")
-    return columns
 
 
 def _compress(

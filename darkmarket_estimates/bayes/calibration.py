@@ -2,11 +2,16 @@
 
 Talts, Betancourt, Simpson, Vehtari and Gelman, arXiv:1804.06788. A draw of the prior, data made with it, a posterior: the
 rank of the true value among the draws of the posterior is uniform if the code is right. It proves the code, not the model.
+
+Ranks among draws that go with each other crowd the ends although nothing is wrong: L draws worth m independent ones have
+ranks like m draws, each written L / m times. So a chain is run until the quantity that mixes worst is worth as many
+independent draws as its true value is ranked among (algorithm 2 there).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Bins of the test of uniform ranks.
 BINS = 10
+#: A chain is at most this many times as long as the first one, and a little longer than its predecessor says it must be.
+LONGEST, MARGIN = 16, 1.2
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,18 +43,21 @@ class Calibration:
     Attributes
     ----------
     ranks : mapping of name to int array of shape (n_simulations,)
-        Number of thinned draws below the true value.
+        Number of ranked draws below the true value.
     n_draws : int
-        Thinned draws a simulation: ranks run from 0 to this number.
+        Ranked draws of a simulation: ranks run from 0 to this number.
     entropy : int
     divergences : int
-        Over all simulations.
+        Over all simulations, in the chains that were ranked.
+    short : int
+        Simulations whose longest chain was worth fewer independent draws than were ranked.
     """
 
     ranks: dict[str, np.ndarray]
     n_draws: int
     entropy: int
     divergences: int = 0
+    short: int = 0
 
     @property
     def n_simulations(self) -> int:
@@ -96,7 +106,8 @@ class Calibration:
     def record(self, *, command: str = "") -> dict[str, Any]:
         """Ranks, seed, version and the command that made them, as JSON holds them."""
         return {"version": __version__, "command": command, "entropy": self.entropy, "n_simulations": self.n_simulations,
-                "n_draws": self.n_draws, "divergences": self.divergences, "p_values": self.p_values(),
+                "n_draws": self.n_draws, "divergences": self.divergences, "short": self.short,
+                "p_values": self.p_values(),
                 "ranks": {k: v.tolist() for k, v in self.ranks.items()}}
 
     def save(self, path: str | Path, *, command: str = "") -> None:
@@ -114,7 +125,7 @@ def calibrate(
     n_simulations: int = 200,
     draws: int = 500,
     tune: int = 500,
-    thin: int = 5,
+    ranked: int = 100,
     rng: int | np.random.Generator | np.random.SeedSequence | None = None,
     target_accept: float = 0.9,
     progress: bool | None = None,
@@ -128,21 +139,24 @@ def calibrate(
         From ``spec.data(totals)``: gives size and scale; its values play no part.
     n_simulations : int
     draws, tune : int
-        Of the one chain a simulation.
-    thin : int
-        Every `thin`-th draw is ranked against, so that they are nearly independent.
+        Of the one chain of a simulation. Where it is worth fewer than `ranked` independent draws (the least bulk effective
+        sample of all ranked quantities) it is run again, longer in proportion, up to 16 times.
+    ranked : int
+        Draws that each true value is ranked among, taken evenly from the chain.
 
     Returns
     -------
     Calibration
+        ``short`` counts the simulations whose longest chain did not suffice.
     """
     generators = generator(rng)
     entropy = int(generators.integers(2**63))
-    n = integer(n_simulations, "n_simulations", low=1)
+    n, kept = integer(n_simulations, "n_simulations", low=1), integer(ranked, "ranked", low=1)
+    first = integer(draws, "draws", low=max(kept, 4))  # of fewer than four draws no effective sample is known
     streams = np.random.SeedSequence(entropy).spawn(n)
     model = step = None
     ranks: dict[str, list[int]] = {}
-    divergences = 0
+    divergences = short = 0
     for i, seed in enumerate(streams):
         random = np.random.default_rng(seed)
         truth, data = spec.simulate(random, template)
@@ -152,16 +166,44 @@ def calibrate(
             step = sampling.compiled_step(model, target_accept)
         else:
             put(model, data)
-        container = sampling.sample(model, draws=draws, tune=tune, chains=1, rng=random, cores=1, progress=False, step=step)
-        divergences += int(_arviz.dataset(container, "sample_stats")["diverging"].sum())
-        posterior = {k: v[::thin] for k, v in _arviz.flat_draws(container).items()}
-        for name, rank in _ranks(spec, data, truth, posterior, random).items():
+        true = {name: np.asarray(value, dtype=np.float64)[None] for name, value in truth.items()}
+        true |= spec.quantities(data, true)
+        chain = _chain(spec, data, model, step, set(true), draws=first, tune=tune, ranked=kept, rng=random)
+        short += chain.worth < kept
+        divergences += chain.divergences
+        for name, rank in _ranks(true, chain.drawn, random).items():
             ranks.setdefault(name, []).append(rank)
         if sampling.showing(progress):
             print(f"\r{i + 1:,} of {n:,} simulations", end="\n" if i + 1 == n else "", flush=True)
-    n_draws = len(range(0, draws, integer(thin, "thin", low=1)))
-    return Calibration(ranks={k: np.array(v) for k, v in ranks.items()}, n_draws=n_draws, entropy=entropy,
-                       divergences=divergences)
+    return Calibration(ranks={k: np.array(v) for k, v in ranks.items()}, n_draws=kept, entropy=entropy,
+                       divergences=divergences, short=short)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chain:
+    """Ranked draws by name, what the chain that they come from was worth, and its divergent transitions."""
+
+    drawn: dict[str, np.ndarray]
+    worth: float
+    divergences: int
+
+
+def _chain(
+    spec: Spec, data: Data, model: Any, step: Any, names: set[str], *, draws: int, tune: int, ranked: int,
+    rng: np.random.Generator,
+) -> _Chain:
+    """Run a chain, and a longer one where it is worth too little, and take the ranked draws evenly from it."""
+    length = draws
+    while True:
+        container = sampling.sample(model, draws=length, tune=tune, chains=1, rng=rng, cores=1, progress=False, step=step)
+        posterior = _arviz.flat_draws(container)
+        drawn = {name: v for name, v in (posterior | spec.quantities(data, posterior)).items() if name in names}
+        worth = effective(drawn)
+        if worth >= ranked or length == LONGEST * draws:
+            at = ((np.arange(ranked) + 0.5) * length / ranked).astype(np.int64)
+            divergences = int(_arviz.dataset(container, "sample_stats")["diverging"].sum())
+            return _Chain({name: v[at] for name, v in drawn.items()}, worth, divergences)
+        length = min(LONGEST * draws, math.ceil(MARGIN * length * ranked / worth))
 
 
 def put(model: Any, data: Data) -> None:
@@ -171,19 +213,32 @@ def put(model: Any, data: Data) -> None:
     pm.set_data(dict(data.arrays), model=model)
 
 
-def _ranks(
-    spec: Spec, data: Data, truth: dict[str, Any], draws: Draws, rng: np.random.Generator
-) -> dict[str, int]:
-    """Rank of every scalar parameter and every derived quantity."""
-    true = {name: np.asarray(value, dtype=np.float64)[None] for name, value in truth.items()}
-    values = {**true, **spec.quantities(data, true)}
-    drawn = {**draws, **spec.quantities(data, draws)}
+def effective(draws: Draws) -> float:
+    """Least bulk effective sample, over every scalar that moves, of one chain; 1 at least.
+
+    Source: Vehtari, Gelman, Simpson, Carpenter and Bürkner, *Bayesian Analysis* 16 (2021), section 4.2.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(1).normal(size=400)
+    >>> effective({"free": x, "held for ten draws each": np.repeat(x[:40], 10)}) < 60 < effective({"free": x})
+    True
+    """
+    moving = {name: v[None] for name, v in draws.items() if np.ptp(v.reshape(len(v), -1), axis=0).max() > 0}
+    if not moving:
+        return 1.0
+    dims = {name: (*_arviz.SAMPLE, *(f"{name}_{j}" for j in range(v.ndim - 2))) for name, v in moving.items()}
+    container = _arviz.container_of({"posterior": _arviz.dataset_of(moving, dims, {})})
+    found = np.concatenate([v.ravel() for v in _arviz.diagnostics(container)["ess_bulk"].values()])
+    return float(np.where(found >= 1, found, 1.0).min())
+
+
+def _ranks(true: Draws, drawn: Draws, rng: np.random.Generator) -> dict[str, int]:
+    """Rank of every scalar among its draws; of draws equal to it, any number is below."""
     out = {}
-    for name, value in values.items():
-        if name not in drawn:
-            continue
-        flat, sample = np.atleast_1d(value[0]).ravel(), drawn[name].reshape(len(drawn[name]), -1)
-        if np.ptp(sample) == 0:
+    for name, sample in drawn.items():
+        flat, sample = np.atleast_1d(true[name][0]).ravel(), sample.reshape(len(sample), -1)
+        if (sample == flat).all():
             continue  # a known value
         for j, one in enumerate(flat):
             label = name if len(flat) == 1 else f"{name}[{j}]"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import integer, same_length
-from darkmarket_estimates.coverage.arguments import measured, whole_array
+from darkmarket_estimates._checks import integer, same_length, shown
+from darkmarket_estimates.coverage.arguments import MOST_SCRAPES, measured, whole_array
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.totals import Totals
 
@@ -77,9 +77,9 @@ class CaptureCounts:
             same_length(value=y, histories=h)
             t, k, sizes = h.shape[1], h.sum(axis=1), h[y > 0].sum(axis=0).astype(np.float64)
             if self.occasions not in (None, t):
-                raise DataError("occasions= is not the width of the histories", expected=str(t), got=str(self.occasions))
+                raise DataError("occasions= is not the width of the histories", expected=str(t), got=shown(self.occasions))
         else:
-            t = integer(self.occasions, "occasions", low=1)
+            t = integer(self.occasions, "occasions", low=1, high=MOST_SCRAPES)
             k = whole_array(self.captures, "captures", low=1, high=t)
             same_length(value=y, captures=k)
             sizes = self.scrape_sizes

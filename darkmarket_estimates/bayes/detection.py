@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import choice, number
+from darkmarket_estimates._checks import beta_shapes, choice, number, shown
 from darkmarket_estimates.bayes.bases import contrasts
 from darkmarket_estimates.bayes.captured import CaptureCounts, ValueClasses, value_classes
 from darkmarket_estimates.bayes.detection_law import (
@@ -81,11 +81,8 @@ class Detection:
         for name, kind in (("intercept", Normal), ("value_slope", Normal), ("spread", HalfNormal)):
             if not isinstance(getattr(self, name), kind):
                 raise DataError(f"the prior of {name} cannot be read", expected=f"{kind.__name__}(...)",
-                                got=repr(getattr(self, name)))
-        if len(self.correlation) != 2:
-            raise DataError("correlation= holds the two shapes of a Beta law", expected="(a, b)", got=repr(self.correlation))
-        for shape in self.correlation:
-            number(shape, "correlation", low=0, open_low=True)
+                                got=shown(getattr(self, name)))
+        object.__setattr__(self, "correlation", beta_shapes(self.correlation, "correlation"))
 
     # -- data -------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import is_number, number
+from darkmarket_estimates._checks import is_number, number, shown
 from darkmarket_estimates.errors import AssumptionError
 
 
@@ -156,11 +156,11 @@ def as_prior(x: Any, name: str, *, positive: bool) -> Prior:
     AssumptionError
         `x` is neither, or reaches below 0 for a parameter that is positive.
     """
-    prior = Known(float(x)) if is_number(x) else x
+    prior = Known(number(x, f"the known value of {name}")) if is_number(x) else x
     if not isinstance(prior, Prior):
-        raise AssumptionError(f"the prior of {name} cannot be read", got=repr(x),
+        raise AssumptionError(f"the prior of {name} cannot be read", got=shown(x),
                               expected="Normal, HalfNormal, LogNormal, or a number for a known value")
     if positive and (isinstance(prior, Normal) or (isinstance(prior, Known) and prior.value <= 0)):
-        raise AssumptionError(f"{name} is positive, its prior is not", got=repr(x),
+        raise AssumptionError(f"{name} is positive, its prior is not", got=shown(x),
                               expected="HalfNormal(sd), LogNormal(median, sd) or a number above 0")
     return prior

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from darkmarket_estimates._checks import is_number, number
+from darkmarket_estimates._checks import is_number, number, text
 from darkmarket_estimates.assumptions import ExchangeRate
 from darkmarket_estimates.bayes.assumed import draw_assumptions
 from darkmarket_estimates.bayes.draws_model import groups_of
@@ -89,10 +89,11 @@ class Trend:
     def __post_init__(self) -> None:
         for name in PARAMETERS:
             given = getattr(self, name)
-            known = is_number(given) and float(given) == 0  # a source that is not there
+            known = is_number(given) and given == 0  # a source that is not there
             object.__setattr__(self, name, Known(0.0) if known else as_prior(given, name, positive=True))
         for name in ("first_level_sd", "first_slope_sd"):
             number(getattr(self, name), name, low=0, open_low=True)
+        text(self.month, "month")
 
     # -- data -------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from scipy.special import betaln, digamma
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates._checks import integer
 from darkmarket_estimates.coverage.abundance import Abundance
-from darkmarket_estimates.coverage.arguments import whole_array
+from darkmarket_estimates.coverage.arguments import counted
 from darkmarket_estimates.coverage.fit import unequal_scrapes_flag
 from darkmarket_estimates.coverage.histories import read
 from darkmarket_estimates.coverage.intervals import profile_interval
@@ -154,7 +154,7 @@ def zero_truncated_poisson(
     level = _level(confidence_level)
     known = None
     if frequencies is not None and occasions is None:
-        f = whole_array(frequencies, "frequencies")
+        f = counted(frequencies, "frequencies")
         s = read(None, f, max(2, len(f)))
     else:
         s = read(histories, frequencies, occasions)
@@ -190,7 +190,7 @@ def _margins(histories: Any, caught: Any, distinct: Any, occasions: int | None) 
         return s.caught, s.distinct
     if caught is None or distinct is None:
         raise DataError("give histories, or caught= and distinct=", expected="both", got="None")
-    n_j, seen = whole_array(caught, "caught"), integer(distinct, "distinct", low=1)
+    n_j, seen = counted(caught, "caught"), integer(distinct, "distinct", low=1)
     if len(n_j) < 2:
         raise DataError("one scrape recaptures nothing", expected="2 scrapes or more", got=str(len(n_j)))
     if not n_j.max() <= seen <= n_j.sum():

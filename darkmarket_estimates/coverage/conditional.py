@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from darkmarket_estimates._checks import confidence_level as _level
-from darkmarket_estimates._checks import same_length
+from darkmarket_estimates._checks import plain_array, same_length
 from darkmarket_estimates.coverage.abundance import Abundance
 from darkmarket_estimates.coverage.arguments import cluster_codes, cluster_sums, measured, scrapes, whole_array
 from darkmarket_estimates.coverage.fit import unequal_scrapes_flag
@@ -224,7 +224,7 @@ def _captures(
 def _covariates(covariates: Any, length: int) -> np.ndarray:
     if covariates is None:
         return np.empty((length, 0))
-    raw = np.asarray(covariates)
+    raw = plain_array(covariates, "covariates")
     x = measured(raw, "covariates", ndim=2 if raw.ndim != 1 else 1)
     same_length(captures=np.empty(length, dtype=bool), covariates=x)
     return x if x.ndim == 2 else x[:, None]

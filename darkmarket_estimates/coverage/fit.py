@@ -55,7 +55,7 @@ def equal_scrapes_fit(caught: np.ndarray, frequencies: np.ndarray) -> tuple[floa
     """
     t = len(caught)
     k = np.arange(1, t + 1)
-    spread = float((k * (t - k)) @ frequencies)
+    spread = float((k * (t - k)) @ frequencies.astype(np.float64))
     if spread == 0:
         return math.nan, 0
     return (t - 1) * t * float(((caught - caught.mean()) ** 2).sum()) / spread, t - 1

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice
+from darkmarket_estimates._checks import boolean, choice
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
-from darkmarket_estimates.coverage.arguments import whole_array
+from darkmarket_estimates.coverage.arguments import MOST_FINDS, counted, whole_array
 from darkmarket_estimates.coverage.fit import unequal_scrapes_flag
 from darkmarket_estimates.coverage.histories import CaptureSummary, read
 from darkmarket_estimates.coverage.intervals import lognormal_interval
@@ -55,6 +55,7 @@ def chao1(
     >>> round(chao1(frequencies=[31, 18, 44]).value, 6)
     117.473684
     """
+    boolean(finite_sample, "finite_sample")
     f = abundance_frequencies(counts, frequencies)
     n = float(np.arange(1, len(f) + 1) @ f)
     factor = (n - 1) / n if finite_sample else 1.0
@@ -165,9 +166,9 @@ def abundance_frequencies(counts: Any, frequencies: Any) -> np.ndarray:
         raise DataError("give either counts or frequencies", expected="one of the two",
                         got="neither" if counts is None else "both")
     if counts is not None:
-        f = np.bincount(whole_array(counts, "counts", low=1))[1:]
+        f = np.bincount(whole_array(counts, "counts", low=1, high=MOST_FINDS))[1:]
     else:
-        f = whole_array(frequencies, "frequencies")
+        f = counted(frequencies, "frequencies")
         if not f.any():
             raise DataError("no listing was seen", where="frequencies", expected="a positive count", got="all 0")
     return np.pad(f, (0, max(0, 2 - len(f))))
@@ -178,7 +179,7 @@ def _chao(
     flags: tuple[str, ...] = (),
 ) -> Abundance:
     seen, f1, f2 = float(f.sum()), float(f[0]), float(f[1])
-    if bias_corrected:
+    if boolean(bias_corrected, "bias_corrected"):
         unseen = factor * f1 * (f1 - 1) / (2 * (f2 + 1))
         slope = factor * (2 * f1 - 1) / (2 * (f2 + 1))
         curve = factor * f1 * (f1 - 1) / (2 * (f2 + 1) ** 2)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates.coverage.arguments import scrapes, whole_array
+from darkmarket_estimates._checks import plain_array
+from darkmarket_estimates.coverage.arguments import counted, scrapes
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 
 CHUNK = 1 << 17
@@ -163,7 +164,7 @@ def read(histories: Any, frequencies: Any = None, occasions: int | None = None) 
         raise NotIdentifiedError("frequencies do not tell the number of scrapes", expected="occasions=", got="None",
                                  fix="pass occasions=, the number of scrapes")
     t = scrapes(occasions)
-    f = whole_array(frequencies, "frequencies")
+    f = counted(frequencies, "frequencies")
     if len(f) > t and f[t:].any():
         raise DataError("a listing is seen more often than there are scrapes", where="frequencies",
                         expected=f"captures <= {t}", got=str(int(f.nonzero()[0].max()) + 1))
@@ -176,7 +177,7 @@ def read(histories: Any, frequencies: Any = None, occasions: int | None = None) 
 
 def _layout(histories: Any, occasions: int | None) -> tuple[np.ndarray, int]:
     """Check shape and dtype; packed rows are recognised by their width, which differs from t for every t >= 2."""
-    array = np.asarray(histories)
+    array = plain_array(histories, "histories")
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise DataError("histories cannot be read", expected="a 2-dimensional array of bool, or packed uint8",
                         got=f"{array.ndim} dimension(s) of {array.dtype}")

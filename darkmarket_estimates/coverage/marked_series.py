@@ -10,7 +10,7 @@ import numpy as np
 from darkmarket_estimates._checks import choice, same_length
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
-from darkmarket_estimates.coverage.arguments import whole_array
+from darkmarket_estimates.coverage.arguments import counted
 from darkmarket_estimates.coverage.histories import read
 from darkmarket_estimates.coverage.intervals import poisson_limits, reciprocal_interval, t_quantile
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -63,7 +63,7 @@ def schnabel(
     choice(form, "form", ("classic", "chapman"))
     level = _level(confidence_level)
     n, m, big, seen = _series(histories, caught, recaptured, released, occasions)
-    product, total, extra = float(n @ big), int(m.sum()), int(form == "chapman")
+    product, total, extra = float(n.astype(np.float64) @ big), int(m.sum()), int(form == "chapman")
     if total + extra == 0:
         raise NotIdentifiedError("no listing was seen twice: the Schnabel estimate is infinite",
                                  expected="one recapture or more", got="0", fix='use form="chapman", or chao2')
@@ -114,11 +114,12 @@ def schumacher_eschmeyer(
     if len(n) < 3:
         raise NotIdentifiedError("Schumacher-Eschmeyer needs 3 scrapes", expected="3 or more", got=str(len(n)),
                         fix="use petersen or chapman")
-    cross, square = float(m @ big), float(n @ big**2)
+    wide = big.astype(np.float64)  # n M^2 of millions of listings is beyond 64-bit whole numbers
+    cross, square = float(m @ wide), float(n @ wide**2)
     if cross == 0:
         raise NotIdentifiedError("no listing was seen twice: the estimate is infinite", expected="one recapture",
                                  got="0", fix="use chao2, or more scrapes")
-    residual = max(0.0, float((m**2 / n).sum()) - cross**2 / square)
+    residual = max(0.0, float((m * (m / n)).sum()) - cross**2 / square)
     inverse, deviation = cross / square, math.sqrt(residual / (len(n) - 2) / square)
     interval = reciprocal_interval(inverse, t_quantile(level, len(n) - 2) * deviation, seen)
     return Abundance(
@@ -144,8 +145,8 @@ def _series(
     else:
         if caught is None or recaptured is None:
             raise DataError("give histories, or caught= and recaptured=", expected="both counts", got="None")
-        n, m = whole_array(caught, "caught"), whole_array(recaptured, "recaptured")
-        left = n if released is None else whole_array(released, "released")
+        n, m = counted(caught, "caught"), counted(recaptured, "recaptured")
+        left = n if released is None else counted(released, "released")
         same_length(caught=n, recaptured=m, released=left)
         big = np.concatenate([[0], np.cumsum(left - m)[:-1]])
         for bad, name, expected in ((m > n, "recaptured", "<= caught"), (left > n, "released", "<= caught"),

@@ -10,7 +10,7 @@ import numpy as np
 from darkmarket_estimates._checks import choice, integer, same_length
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
-from darkmarket_estimates.coverage.arguments import whole_array
+from darkmarket_estimates.coverage.arguments import counted
 from darkmarket_estimates.coverage.histories import read
 from darkmarket_estimates.coverage.intervals import lognormal_interval
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -102,6 +102,7 @@ def _table(
 ) -> dict[str, np.ndarray]:
     """All estimates and standard errors; `one` is 1 in the bias-corrected form. NaN marks what is not identified."""
     t = len(n)
+    n, m, left, r, z = (x.astype(np.float64) for x in (n, m, left, r, z))  # R z of huge counts is beyond 64 bits
     inner = (np.arange(t) > 0) & (np.arange(t) < t - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         marked = np.where(inner & (r + one > 0), m + (left + one) * z / (r + one), np.nan)
@@ -165,8 +166,8 @@ def _counts(
     missing = [name for name, x in given.items() if x is None]
     if missing:
         raise DataError("counts per scrape are incomplete", expected=", ".join(given), got="no " + ", ".join(missing))
-    n, m, r, z = (whole_array(x, name) for name, x in given.items())
-    left = n if released is None else whole_array(released, "released")
+    n, m, r, z = (counted(x, name) for name, x in given.items())
+    left = n if released is None else counted(released, "released")
     same_length(caught=n, recaptured=m, released=left, later=r, around=z)
     for bad, name, expected in ((m > n, "recaptured", "<= caught"), (left > n, "released", "<= caught"),
                                 (r > left, "later", "<= released")):

@@ -11,7 +11,6 @@ import numpy as np
 from darkmarket_estimates._checks import choice, integer
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
-from darkmarket_estimates.coverage.arguments import whole_array
 from darkmarket_estimates.coverage.frequency import abundance_frequencies
 from darkmarket_estimates.coverage.histories import read
 from darkmarket_estimates.coverage.intervals import lognormal_interval, normal_quantile
@@ -168,7 +167,7 @@ def chao_jost(
 
 def _frequencies(histories: Any, frequencies: Any, occasions: int | None) -> tuple[np.ndarray, int | None]:
     if histories is None and frequencies is not None and occasions is None:
-        f = abundance_frequencies(None, whole_array(frequencies, "frequencies"))
+        f = abundance_frequencies(None, frequencies)
         if np.arange(1, len(f) + 1) @ f < 2:
             raise DataError("one find tells nothing about coverage", expected="2 finds or more", got="1")
         return f, None

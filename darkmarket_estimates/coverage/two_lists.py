@@ -8,6 +8,7 @@ from typing import Any
 from darkmarket_estimates._checks import choice, integer
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
+from darkmarket_estimates.coverage.arguments import MOST
 from darkmarket_estimates.coverage.intervals import binomial_limits, normal_quantile, poisson_limits
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 
@@ -119,8 +120,8 @@ def bailey(
 
 
 def _counts(marked: Any, caught: Any, recaptured: Any, *, with_replacement: bool = False) -> tuple[int, int, int]:
-    big, n = integer(marked, "marked", low=1), integer(caught, "caught", low=1)
-    m = integer(recaptured, "recaptured", low=0)
+    big, n = integer(marked, "marked", low=1, high=MOST), integer(caught, "caught", low=1, high=MOST)
+    m = integer(recaptured, "recaptured", low=0, high=MOST)
     limit = n if with_replacement else min(big, n)
     if m > limit:
         raise DataError("more listings were recaptured than could be", where="recaptured", expected=f"<= {limit:,}",

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from darkmarket_estimates._checks import choice, float_array, integer, number, same_length
+from darkmarket_estimates._checks import boolean, choice, float_array, integer, number, same_length
 from darkmarket_estimates._checks import confidence_level as _level
 from darkmarket_estimates.coverage.abundance import Abundance
 from darkmarket_estimates.coverage.arguments import cluster_codes, measured, scrapes, whole_array
 from darkmarket_estimates.coverage.frequency import chao2
 from darkmarket_estimates.coverage.intervals import lognormal_factor
-from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 
 FORMS = ("unequal scrapes", "equal scrapes")
 ESTIMANDS = ("realised", "expected")
@@ -167,14 +167,15 @@ def value_chao_from_sums(
     """
     choice(form, "form", FORMS)
     choice(estimand, "estimand", ESTIMANDS)
-    if not isinstance(bias_corrected, bool | np.bool_):
-        raise AssumptionError("bias_corrected is not a bool", expected="True or False", got=repr(bias_corrected))
+    boolean(bias_corrected, "bias_corrected")
     level = _level(confidence_level)
-    v1, q1 = float_array(single_value, "single_value", low=0), float_array(single_square, "single_square", low=0)
+    v1 = measured(single_value, "single_value", low=0)
+    q1 = measured(single_square, "single_square", low=0, power=2)
     t = same_length(single_value=v1, single_square=q1)
     scrapes(t, "single_value")
-    v2, q2 = number(double_value, "double_value", low=0), number(double_square, "double_square", low=0)
-    seen = number(seen, "seen", low=0)
+    v2, q2 = _sum(double_value, "double_value"), _sum(double_square, "double_square", power=2)
+    seen = _sum(seen, "seen")
+    whole = None if seen_square is None else _sum(seen_square, "seen_square", power=2)
     n_single, n_double = integer(n_single, "n_single", low=0), integer(n_double, "n_double", low=0)
     if v1.sum() + v2 > seen * (1 + 1e-9):
         raise DataError("the parts exceed the whole", expected="seen >= value seen once + value seen twice",
@@ -187,15 +188,20 @@ def value_chao_from_sums(
         raise NotIdentifiedError("sums by vendor are incomplete", got="some of them",
                                  expected="vendor_seen, vendor_single and vendor_double", fix="pass all three or none")
     elif estimand == "expected":
-        if seen_square is None:
+        if whole is None:
             raise NotIdentifiedError("the expected total needs sums by vendor", expected="vendor_seen, vendor_single, "
                                      "vendor_double, or seen_square (listings apart)", got="None", fix="pass them")
-        others = max(0.0, number(seen_square, "seen_square", low=0) - float(q1.sum()) - q2)
+        others = max(0.0, whole - float(q1.sum()) - q2)
         variance = others + float((1 + bound.by_single) ** 2 @ q1) + (1 + bound.by_double) ** 2 * q2
     else:
         missing = (t - 1) / (2 * t) * q1.sum() * (q1.sum() / q2) if q2 > 0 else bound.shift * bound.unseen
         variance = missing + float(bound.by_single**2 @ q1) + bound.by_double**2 * q2
     return _result(seen, bound, variance, n_single, n_double, t, form, bias_corrected, estimand, level)
+
+
+def _sum(x: Any, name: str, *, power: int = 1) -> float:
+    """Return a sum of values, or of their squares, of a size that some unit explains."""
+    return float(measured([number(x, name, low=0)], name, power=power)[0])
 
 
 def count_times_mean(y: Any, k: Any, occasions: int, *, confidence_level: float = 0.95) -> Abundance:

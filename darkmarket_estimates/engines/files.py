@@ -56,6 +56,21 @@ class FilePlace:
             return Source(session.fetch(f"SELECT * FROM {self.source}"), text_numbers=self.text_numbers)
 
 
+def _is_folder(path: str) -> bool:
+    """Whether a path leads to a folder.
+
+    Raises
+    ------
+    DataError
+        The system cannot look: the name is too long.
+    """
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError) as error:
+        raise DataError("the path cannot be read", where=path[:80], expected="a file, a folder or a glob",
+                        got=f"{len(path):,} characters", fix="shorten it") from error
+
+
 def place(path: str, table: str | None, limits: Limits) -> FilePlace:
     """Where a path leads.
 
@@ -67,7 +82,7 @@ def place(path: str, table: str | None, limits: Limits) -> FilePlace:
         A folder without a file of a known kind, or with two kinds; a database without ``table=``.
     """
     pattern, kind = path, path.lower()
-    folder = Path(path).is_dir()
+    folder = _is_folder(path)
     if folder:
         pattern, kind = _in_folder(path)
     if kind.endswith(PARQUET):
@@ -94,7 +109,7 @@ def table_name(path: str, table: str | None) -> str:
 
 def size(path: str) -> int:
     """Bytes behind a path, a glob or a folder; compressed text counts for what it unpacks to, about."""
-    found = [f for f in Path(path).rglob("*") if f.is_file()] if Path(path).is_dir() else map(
+    found = [f for f in Path(path).rglob("*") if f.is_file()] if _is_folder(path) else map(
         Path, glob.glob(path, recursive=True))
     return sum(f.stat().st_size * (8 if f.suffix == ".gz" else 1) for f in found if f.is_file())
 

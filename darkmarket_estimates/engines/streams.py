@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -86,7 +87,7 @@ def sqlite_place(path: str, table: str, limits: Limits) -> StreamPlace:
     DataError
         No such file or table.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # False, too, where the name is longer than the system allows
         raise DataError("the file cannot be read", where=path, got="no such file", fix="check the path")
     quoted = sql.name(table)
     with _open(path) as theirs:

@@ -19,6 +19,7 @@ from darkmarket_estimates.simulate.record import Record
 from darkmarket_estimates.simulate.scraper import Scraper
 from darkmarket_estimates.simulate.scrapes import Scrapes, scrape
 from darkmarket_estimates.simulate.spec import (
+    MOST_ORDERS,
     Category,
     Country,
     Deletion,
@@ -32,10 +33,14 @@ from darkmarket_estimates.simulate.spec import (
     Relisting,
     ReviewShares,
     Sizes,
+    kept,
+    kept_integer,
     named_shares,
 )
 from darkmarket_estimates.simulate.truth import Truth
 
+#: A market that needs more memory than a machine has, and more days than markets live.
+MOST_LISTINGS, MOST_DAYS = 100_000_000, 36_525
 Rng = int | np.random.Generator | np.random.SeedSequence | None
 
 MECHANISMS: dict[str, type] = {
@@ -130,25 +135,26 @@ class MarketSpec:
     fixed_counts: bool = False
 
     def __post_init__(self) -> None:
-        check.integer(self.n_vendors, "n_vendors", low=1)
-        check.integer(self.n_listings, "n_listings", low=self.n_vendors)
-        check.number(self.orders, "orders", low=0, high=1e9)
-        check.number(self.days, "days", low=0, open_low=True)
+        kept_integer(self, "n_vendors", low=1, high=MOST_LISTINGS)
+        kept_integer(self, "n_listings", low=self.n_vendors, high=MOST_LISTINGS)
+        kept(self, "orders", low=0, high=MOST_ORDERS)
+        kept(self, "days", low=0, high=MOST_DAYS, open_low=True)
+        check.text(self.currency, "currency")
+        for name in ("random_vendors", "new_vendors", "fixed_counts"):
+            check.boolean(getattr(self, name), name)
         if self.window is not None:
             if not isinstance(self.window, tuple | list) or len(self.window) != 2:
                 raise AssumptionError("window is not a pair of days", expected="(first day, last day)",
-                                      got=repr(self.window))
+                                      got=check.shown(self.window))
             low = check.number(self.window[0], "first day of window", low=0)
             check.number(self.window[1], "last day of window", low=low, high=self.days, open_low=True)
         try:
             date.fromisoformat(self.start)
         except (TypeError, ValueError) as error:
             raise AssumptionError("start is not a date", expected="an ISO date, 2016-01-01",
-                                  got=repr(self.start)) from error
-        check.number(self.listing_elasticity, "listing_elasticity", low=0, high=2)
-        check.number(self.popularity_sd, "popularity_sd", low=0, high=5)
-        check.number(self.focus, "focus", low=0, high=1)
-        check.number(self.new_listings, "new_listings", low=0, high=1)
+                                  got=check.shown(self.start)) from error
+        for name, high in (("listing_elasticity", 2), ("popularity_sd", 5), ("focus", 1), ("new_listings", 1)):
+            kept(self, name, low=0, high=high)
         named_shares(self.markets, "markets")
         named_shares(self.categories, "categories")
         named_shares(self.countries, "countries")
@@ -282,9 +288,9 @@ class Market:
             A row a group, largest first: the column, turnover, orders, reviewed_orders. Turnovers add up to
             ``truth.realised_turnover``.
         """
-        if column not in self.listings.columns or column in ("price", "reviews"):
-            raise DataError("the market has no such group", got=repr(column),
-                            expected="one of market, category, country, vendor, listing, state")
+        groups = ("market", "category", "country", "vendor", "listing", "state")
+        if not isinstance(column, str) or column not in groups:
+            raise DataError("the market has no such group", expected="one of " + ", ".join(groups), got=check.kind(column))
         sold = self.sales[self.sales["in_window"]]
         group = self.listings.set_index("listing", drop=False)[column].reindex(sold["listing"]).to_numpy()
         result = (
@@ -296,6 +302,7 @@ class Market:
 
     def scrape(self, scraper: Scraper, rng: Rng = None) -> Scrapes:
         """Send a scraper; see `Scraper`."""
+        _is_a(scraper, "scraper", Scraper)
         return scrape(self.spec, self.record, scraper, check.generator(rng))
 
     def __repr__(self) -> str:

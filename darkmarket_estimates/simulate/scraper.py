@@ -10,9 +10,11 @@ import numpy as np
 from darkmarket_estimates import _checks as check
 from darkmarket_estimates.errors import AssumptionError
 from darkmarket_estimates.simulate.record import Record
+from darkmarket_estimates.simulate.spec import kept, kept_integer
 
 COUNTERS = ("reviews", "sales", "both")
 DATES = ("interval", "exact", "rounded")
+MOST_PAGES, MOST_CRAWLS = 1 << 53, 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,33 +79,38 @@ class Scraper:
     rounding: float = 30.0
 
     def __post_init__(self) -> None:
-        check.number(self.interval, "interval", low=0, open_low=True)
-        check.number(self.duration, "duration", low=0, high=self.interval, fix="a shorter crawl, or a longer interval")
-        check.number(self.first, "first", low=0)
-        check.number(self.page_failure, "page_failure", low=0, high=1)
-        check.number(self.share, "share", low=0, high=1, open_low=True)
+        kept(self, "interval", low=0, open_low=True)
+        kept(self, "duration", low=0, high=self.interval, fix="a shorter crawl, or a longer interval")
+        kept(self, "first", low=0)
+        kept(self, "page_failure", low=0, high=1)
+        kept(self, "share", low=0, high=1, open_low=True)
         if self.daily_cap is not None:
-            check.integer(self.daily_cap, "daily_cap", low=1)
+            kept_integer(self, "daily_cap", low=1, high=MOST_PAGES)
             if self.duration == 0:
                 raise AssumptionError("a crawl that takes no time cannot be capped", expected="duration > 0",
                                       got="duration=0 with daily_cap", fix="give a duration, or use share=")
         check.choice(self.order, "order", ("uniform", "popular"))
-        check.number(self.discovery, "discovery", low=0, high=1)
+        kept(self, "discovery", low=0, high=1)
         object.__setattr__(self, "downtime", _periods(self.downtime))
         if self.page_cap is not None:
-            check.integer(self.page_cap, "page_cap", low=1)
+            kept_integer(self, "page_cap", low=1, high=MOST_PAGES)
         check.choice(self.counter, "counter", COUNTERS)
         check.choice(self.dates, "dates", DATES)
-        check.number(self.rounding, "rounding", low=0, open_low=True)
+        kept(self, "rounding", low=1e-6)
 
     def starts(self, days: float) -> np.ndarray:
         """Return the days on which crawls of a market that is simulated for `days` start."""
+        days = check.number(days, "days", low=0)
         last = days - self.duration
         if last < self.first:
             raise AssumptionError("no crawl fits into the simulated time",
                                   expected=f"first + duration <= {days:g} days",
                                   got=f"first={self.first:g}, duration={self.duration:g}")
-        back = np.arange(np.floor((last - self.first) / self.interval) + 1)
+        number = (last - self.first) / self.interval
+        if number > MOST_CRAWLS:
+            raise AssumptionError("there are more crawls than can be simulated", expected=f"at most {MOST_CRAWLS:,}",
+                                  got=f"{number:,.0f}", fix="a longer interval")
+        back = np.arange(np.floor(number) + 1)
         return (last - self.interval * back)[::-1]
 
 
@@ -113,7 +120,7 @@ def _periods(x: Any) -> tuple[tuple[float, float], ...]:
     except (TypeError, ValueError):
         periods = ((np.nan, np.nan),)
     if not all(low < high for low, high in periods):
-        raise AssumptionError("downtime cannot be read", got=repr(x),
+        raise AssumptionError("downtime cannot be read", got=check.shown(x),
                               expected="pairs (first day, last day), the first before the last")
     return periods
 

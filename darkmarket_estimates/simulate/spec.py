@@ -12,6 +12,31 @@ import numpy as np
 from darkmarket_estimates import _checks as check
 from darkmarket_estimates.errors import AssumptionError
 
+#: More money, orders and events a day than a simulation could mean: beyond, floats overflow or the memory does.
+MOST_MONEY, MOST_ORDERS, MOST_A_DAY = 1e12, 1e9, 100.0
+#: Least standard deviation of review shares beside none at all.
+LEAST_SD = 1e-6
+
+
+def kept(spec: Any, name: str, **limits: Any) -> None:
+    """Check a number of a frozen spec as `_checks.number` does, and keep it as one that NumPy knows."""
+    value = getattr(spec, name)
+    checked = check.number(value, name, **limits)
+    if not isinstance(value, int | float):
+        object.__setattr__(spec, name, checked)
+
+
+def kept_integer(spec: Any, name: str, **limits: Any) -> None:
+    """As `kept`, for whole numbers."""
+    object.__setattr__(spec, name, check.integer(getattr(spec, name), name, **limits))
+
+
+def mapping(x: Any, name: str) -> Mapping[str, Any]:
+    """Return `x` if it is a mapping, else raise `AssumptionError`."""
+    if not isinstance(x, Mapping):
+        raise AssumptionError(f"{name} is not a mapping", expected="{name: share}", got=check.kind(x))
+    return x
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogNormalSizes:
@@ -20,7 +45,7 @@ class LogNormalSizes:
     sd: float
 
     def __post_init__(self) -> None:
-        check.number(self.sd, "sd", low=0, high=5)
+        kept(self, "sd", low=0, high=5)
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Return `n` independent sizes with mean 1."""
@@ -34,7 +59,7 @@ class ParetoSizes:
     shape: float
 
     def __post_init__(self) -> None:
-        check.number(self.shape, "shape", low=1, open_low=True)
+        kept(self, "shape", low=1, open_low=True)
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Return `n` independent sizes with mean 1."""
@@ -49,9 +74,12 @@ class ResampledSizes:
 
     def __post_init__(self) -> None:
         sizes = check.float_array(self.sizes, "sizes", low=0)
-        if sizes.sum() == 0:
+        if sizes.max(initial=0.0) == 0:
             raise AssumptionError("sizes hold no vendor with sales", expected="at least one size above 0",
                                   got=f"{sizes.size} sizes")
+        if sizes.max() > 1e100:
+            raise AssumptionError("sizes hold one that no unit explains", expected="at most 1e100", got=f"{sizes.max():g}",
+                                  fix="change the unit: they are divided by their mean")
         object.__setattr__(self, "sizes", tuple(sizes.tolist()))
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
@@ -72,9 +100,9 @@ class Category:
     sd: float = 1.0
 
     def __post_init__(self) -> None:
-        check.number(self.share, "share", low=0, high=1)
-        check.number(self.mean_price, "mean_price", low=0, open_low=True)
-        check.number(self.sd, "sd", low=0, high=5)
+        kept(self, "share", low=0, high=1)
+        kept(self, "mean_price", low=0, high=MOST_MONEY, open_low=True)
+        kept(self, "sd", low=0, high=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +114,9 @@ class Country:
     price: float = 1.0
 
     def __post_init__(self) -> None:
-        check.number(self.share, "share", low=0, high=1)
-        check.number(self.size, "size", low=0, open_low=True)
-        check.number(self.price, "price", low=0, open_low=True)
+        kept(self, "share", low=0, high=1)
+        kept(self, "size", low=0, high=MOST_MONEY, open_low=True)
+        kept(self, "price", low=0, high=MOST_MONEY, open_low=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +133,16 @@ class ReviewShares:
     slope: float = 0.0
 
     def __post_init__(self) -> None:
-        check.number(self.mean, "mean", low=0, high=1, open_low=True)
-        check.number(self.sd, "sd", low=0)
-        check.number(self.slope, "slope", low=-2, high=2)
-        if self.sd**2 >= self.mean * (1 - self.mean) and self.sd > 0:
+        kept(self, "mean", low=0, high=1, open_low=True)
+        kept(self, "sd", low=0)
+        kept(self, "slope", low=-2, high=2)
+        largest = math.sqrt(self.mean * (1 - self.mean))
+        if self.sd >= largest and self.sd > 0:
             raise AssumptionError("sd is too large for a share with this mean", got=f"sd={self.sd!r}",
-                                  expected=f"less than {math.sqrt(self.mean * (1 - self.mean)):.4g}")
+                                  expected=f"less than {largest:.4g}")
+        if 0 < self.sd < LEAST_SD:
+            raise AssumptionError("sd is too small to be simulated", got=f"sd={self.sd!r}",
+                                  expected=f"0, or {LEAST_SD:g} and more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +153,8 @@ class Quantities:
     probability: float = 0.02
 
     def __post_init__(self) -> None:
-        check.integer(self.trials, "trials", low=0)
-        check.number(self.probability, "probability", low=0, high=1)
+        kept_integer(self, "trials", low=0, high=1_000_000)
+        kept(self, "probability", low=0, high=1)
 
     @property
     def mean(self) -> float:
@@ -138,8 +170,8 @@ class PriceChanges:
     sd: float = 0.1
 
     def __post_init__(self) -> None:
-        check.number(self.rate, "rate", low=0)
-        check.number(self.sd, "sd", low=0, high=2)
+        kept(self, "rate", low=0, high=MOST_A_DAY)
+        kept(self, "sd", low=0, high=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +186,12 @@ class HoldingPrices:
     levels: tuple[float, ...] = (9_999.0, 99_999.0, 999_999.0)
 
     def __post_init__(self) -> None:
-        check.number(self.rate, "rate", low=0)
-        check.number(self.back, "back", low=0)
+        kept(self, "rate", low=0, high=MOST_A_DAY)
+        kept(self, "back", low=0, high=MOST_A_DAY)
         levels = check.float_array(self.levels, "levels", low=0.01)
+        if levels.max(initial=0.0) > MOST_MONEY:
+            raise AssumptionError("levels hold a price beyond all money", expected=f"at most {MOST_MONEY:g}",
+                                  got=f"{levels.max():g}")
         if levels.size == 0:
             raise AssumptionError("levels is empty", expected="at least one holding price", got="()")
         object.__setattr__(self, "levels", tuple(levels.tolist()))
@@ -169,7 +204,7 @@ class Deletion:
     rate: float
 
     def __post_init__(self) -> None:
-        check.number(self.rate, "rate", low=0)
+        kept(self, "rate", low=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +215,8 @@ class Hiding:
     back: float
 
     def __post_init__(self) -> None:
-        check.number(self.rate, "rate", low=0)
-        check.number(self.back, "back", low=0)
+        kept(self, "rate", low=0, high=MOST_A_DAY)
+        kept(self, "back", low=0, high=MOST_A_DAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +227,8 @@ class FakeReviews:
     ratio: float
 
     def __post_init__(self) -> None:
-        check.number(self.vendors, "vendors", low=0, high=1)
-        check.number(self.ratio, "ratio", low=0)
+        kept(self, "vendors", low=0, high=1)
+        kept(self, "ratio", low=0, high=1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +238,7 @@ class Relisting:
     rate: float
 
     def __post_init__(self) -> None:
-        check.number(self.rate, "rate", low=0)
+        kept(self, "rate", low=0, high=MOST_A_DAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,16 +261,16 @@ class Margins:
     value_by: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check.number(self.reviews, "reviews", low=0, open_low=True)
+        kept(self, "reviews", low=0, high=MOST_ORDERS, open_low=True)
         if self.value is not None:
-            check.number(self.value, "value", low=0, open_low=True)
+            kept(self, "value", low=0, high=MOST_ORDERS * MOST_MONEY, open_low=True)
         if self.value is None and self.value_by:
             raise AssumptionError("value_by has no total to share", expected="value=", got="value=None")
-        for by in (self.reviews_by, self.value_by):
-            for column, shares in by.items():
+        for by in ("reviews_by", "value_by"):
+            for column, shares in mapping(getattr(self, by), by).items():
                 check.choice(column, "margin", ("category", "country"))
-                for name, share in shares.items():
-                    check.number(share, f"share of {name!r}", low=0, open_low=True)
+                for name, share in mapping(shares, f"{by}[{column!r}]").items():
+                    check.number(share, f"share of {name!r}", low=0, high=MOST_MONEY, open_low=True)
 
 
 def named_shares(x: Mapping[str, Any], name: str) -> np.ndarray:

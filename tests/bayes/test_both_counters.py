@@ -307,6 +307,14 @@ def test_simulated_data_bring_their_own_pooled_shares(counts):
     assert np.abs(made.arrays["pooled_logit"] - data.arrays["pooled_logit"]).max() > 5 * error
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, True], ids=str)
+def test_vendors_without_a_market_are_no_market_of_their_own(missing):
+    given = {"reviews": [4, 9, 3, 8], "sales": [10, 20, 9, 19], "market": ["a", "a", missing, missing]}
+    with pytest.raises(DataError, match=r"no name for 2 vendor\(s\)\n  where: row 2"):
+        BothCounters().data(given)
+    assert BothCounters().data({**given, "market": [1, 1, 2, 2]}).coords["market"] == ("1", "2")
+
+
 # -- statistics and real data ---------------------------------------------------------------------------------------------
 
 
@@ -333,7 +341,7 @@ def test_simulation_based_calibration():
     from darkmarket_estimates.bayes.calibration import calibrate
 
     template = BothCounters().data(counts_of(np.random.default_rng(9), n_markets=3, n=40))
-    result = calibrate(BothCounters(), template, n_simulations=20, draws=400, tune=300, thin=8, rng=11)
+    result = calibrate(BothCounters(), template, n_simulations=20, draws=400, tune=300, rng=11)
     assert result.passed, result.to_frame()
 
 

@@ -395,5 +395,5 @@ def test_simulation_based_calibration(law):
     k = rng.integers(1, 5, len(y))
     spec = Detection(law=law, intercept=Normal(-0.5, 0.7), value_slope=Normal(0.0, 0.5), spread=HalfNormal(0.7))
     template = spec.data(CaptureCounts(value=y, captures=k, occasions=4))
-    result = calibrate(spec, template, n_simulations=30, draws=400, tune=300, thin=8, rng=11)
+    result = calibrate(spec, template, n_simulations=30, draws=400, tune=300, rng=11)
     assert result.passed, result.to_frame()

@@ -82,6 +82,18 @@ def test_the_edges():
     assert law.support() == (0, 1)
 
 
+def test_the_kernel_has_silvermans_width():
+    """The width 1.06 s n^(-1/5) on the logit scale, at most half of s; the sample drawn together by sqrt(1 - h^2 / s^2)."""
+    logit = np.array([-1.2, -0.4, 0.1, 0.3, 0.9, 1.7])
+    for sample in (logit, logit[:2], np.repeat(logit, 50) + np.linspace(0, 1e-3, 300)):
+        law = ShareLaw.smoothed(special.expit(sample))
+        sd = sample.std()
+        h = min(1.06 * len(sample) ** -0.2, 0.5) * sd
+        np.testing.assert_allclose(law.sds, h, rtol=1e-9)
+        drawn = sample.mean() + (np.sort(sample) - sample.mean()) * np.sqrt(1 - (h / sd) ** 2)
+        np.testing.assert_allclose(np.sort(law.centres), drawn, rtol=1e-9, atol=1e-12)
+
+
 def test_a_smoothed_sample_keeps_mean_and_variance_of_the_logit():
     rng = np.random.default_rng(3)
     sample = special.expit(rng.normal(1.0, 0.4, 3000))
