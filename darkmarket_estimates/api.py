@@ -12,7 +12,8 @@ from darkmarket_estimates.estimate import Estimate
 from darkmarket_estimates.listings.table import Listings
 from darkmarket_estimates.totals import Totals
 
-_LISTINGS = tuple(p for p in inspect.signature(Listings.__init__).parameters if p not in ("self", "frame"))
+_COLUMNS = {name: p for name, p in inspect.signature(Listings.__init__).parameters.items() if name not in ("self", "frame")}
+_LISTINGS, _NEEDED = tuple(_COLUMNS), tuple(name for name, p in _COLUMNS.items() if p.default is p.empty)
 _TOTALS = ("by", "bands")
 _TURNOVER = tuple(p for p in inspect.signature(estimator.turnover).parameters if p != "totals")
 
@@ -50,6 +51,10 @@ def turnover(data: Any, *, clean: HoldingPrice | None = None, **options: Any) ->
     if unknown:
         raise TypeError(f"turnover() got an unknown option {unknown[0]!r} for {type(data).__name__}; it takes "
                         + ", ".join(allowed))
+    missing = [] if isinstance(data, Totals | Listings) else [f"{name}=" for name in _NEEDED if name not in options]
+    if missing:
+        raise TypeError(f"turnover() of a table ({type(data).__name__}) also needs {', '.join(missing)}: which columns hold "
+                        "the prices and the vendors, and the currency")
     if isinstance(data, Totals):
         if clean is not None:
             raise DataError("totals cannot be cleaned", fix="listings.clean(rule).totals(...)")

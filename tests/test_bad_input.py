@@ -43,7 +43,7 @@ LAW = LogitNormal(0.4, 0.3)
 AMOUNTS = published.SizeLaw(family="lognormal", mean=150.0, shape=1.0)
 
 
-def refused(call, bad):
+def assert_refused(call, bad):
     """The call raises an error of the library with more than one line, and nothing is warned of on the way."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -80,22 +80,22 @@ FINE = {("Range.low", "below all"), ("Range.low", "next to 0"), ("crps.truth", "
 
 @pytest.mark.parametrize(("name", "bad"), [(n, b) for n in NUMBERS for b in NO_NUMBERS if (n, b) not in FINE])
 def test_what_is_no_number(name, bad):
-    refused(NUMBERS[name], NO_NUMBERS[bad])
+    assert_refused(NUMBERS[name], NO_NUMBERS[bad])
 
 
 @pytest.mark.parametrize("bad", [b for b in NO_NUMBERS if b not in ("None", "next to 0")])
 @pytest.mark.parametrize("what", ["share", "ratio"])
 def test_a_variation_between_groups_is_a_number(est, what, bad):
     other = dme.turnover(vendor_totals([400.0, 600, 300]), review_rate=RATE)
-    refused({"share": lambda x: est.share("H", of="market", between_group_cv=x),
+    assert_refused({"share": lambda x: est.share("H", of="market", between_group_cv=x),
              "ratio": lambda x: est.ratio(other, between_group_cv=x)}[what], NO_NUMBERS[bad])
 
 
 @pytest.mark.parametrize("bad", [-0.1, -1, 10.1], ids=str)
 def test_a_variation_between_groups_is_not_negative_and_not_absurd(est, bad):
     other = dme.turnover(vendor_totals([400.0, 600, 300]), review_rate=RATE)
-    refused(lambda x: est.share("H", of="market", between_group_cv=x), bad)
-    refused(lambda x: est.ratio(other, between_group_cv=x), bad)
+    assert_refused(lambda x: est.share("H", of="market", between_group_cv=x), bad)
+    assert_refused(lambda x: est.ratio(other, between_group_cv=x), bad)
 
 
 ARRAYS = {
@@ -115,13 +115,13 @@ ARRAYS = {
 @pytest.mark.parametrize("bad", [*NO_ARRAYS, "nan", "None"])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_what_is_no_array_of_numbers(name, bad):
-    refused(ARRAYS[name], NO_NUMBERS[bad])
+    assert_refused(ARRAYS[name], NO_NUMBERS[bad])
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, [0.5, 2.0]], ids=str)
 @pytest.mark.parametrize("name", ["LogitNormal.ppf", "LogitNormal.isf", "quantile_score.p"])
 def test_what_is_no_probability(name, bad):
-    refused(ARRAYS[name], bad)
+    assert_refused(ARRAYS[name], bad)
 
 
 @pytest.mark.parametrize("bad", [k for k in NO_NUMBERS if k not in ("text", "digits", "None")])
@@ -130,7 +130,7 @@ def test_what_is_no_text(name, bad):
     call = {"ReviewRate.source": lambda x: ReviewRate(mean=0.4, source=x),
             "from_counts.source": lambda x: ReviewRate.from_counts([4, 9, 21], [10, 20, 50], source=x)}.get(
         name, lambda x: ExchangeRate(0.9, **{name: x}))
-    refused(call, NO_NUMBERS[bad])
+    assert_refused(call, NO_NUMBERS[bad])
 
 
 OBJECTS = {
@@ -153,24 +153,24 @@ GOOD = {("ReviewRate.fit", "None"), ("benchmark.scraper", "None"), ("Rounded.mee
 
 @pytest.mark.parametrize(("name", "bad"), [(n, b) for n in OBJECTS for b in NO_NUMBERS if (n, b) not in GOOD])
 def test_what_is_another_thing(name, bad):
-    refused(OBJECTS[name], NO_NUMBERS[bad])
+    assert_refused(OBJECTS[name], NO_NUMBERS[bad])
 
 
 @pytest.mark.parametrize("kind", ["forest", "distribution", "budget", "influence"])
 @pytest.mark.parametrize("bad", [k for k in NO_NUMBERS if k != "None"])
 def test_what_is_no_axes(est, kind, bad):
-    refused(lambda x: est.plot(kind, ax=x), NO_NUMBERS[bad])
+    assert_refused(lambda x: est.plot(kind, ax=x), NO_NUMBERS[bad])
 
 
 @pytest.mark.parametrize("rng", [-1, np.int64(-3)], ids=str)
 def test_a_seed_is_not_negative(rng):
-    refused(lambda x: dme.turnover(vendor_totals([1.0]), rng=x), rng)
+    assert_refused(lambda x: dme.turnover(vendor_totals([1.0]), rng=x), rng)
 
 
 @pytest.mark.parametrize("name", ["genuine_share", "units_per_order", "market_coverage", "review_rate"])
 @pytest.mark.parametrize("value", [1e-320, 1e-60, 1e60, Range(1e-60, 0.5)], ids=str)
 def test_a_factor_that_no_unit_explains(name, value):
-    refused(lambda x: dme.turnover(vendor_totals([900.0, 600]), **{name: x}), value)
+    assert_refused(lambda x: dme.turnover(vendor_totals([900.0, 600]), **{name: x}), value)
 
 
 @pytest.mark.parametrize("role", ["price", "vendor", "reviews", "listing", "market", "days", "date", "currency"])
@@ -178,15 +178,15 @@ def test_a_factor_that_no_unit_explains(name, value):
 def test_the_columns_of_a_table_are_named_by_text(role, bad):
     table = {"price": [1.0], "reviews": [1], "seller": ["a"]}
     roles = {"price": "price", "reviews": "reviews", "vendor": "seller", "currency": "USD"}
-    refused(lambda x: dme.Listings(table, **{**roles, role: x}), bad)
+    assert_refused(lambda x: dme.Listings(table, **{**roles, role: x}), bad)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), 3, [1, None], {"country": 1.5}.items()], ids=str)
 def test_groups_and_bands_of_a_table(bad):
     listings = dme.Listings({"price": [1.0], "reviews": [1], "seller": ["a"]}, price="price", reviews="reviews",
                             vendor="seller", currency="USD")
-    refused(lambda x: listings.totals(by=x), bad)
-    refused(lambda x: listings.totals(bands=["a", x]), bad)
+    assert_refused(lambda x: listings.totals(by=x), bad)
+    assert_refused(lambda x: listings.totals(bands=["a", x]), bad)
 
 
 @pytest.mark.parametrize("n", [2, 70_000])
@@ -195,7 +195,7 @@ def test_money_that_no_float_holds(n):
     price = np.ones(n)
     price[[0, -1]] = 1e308
     table = {"price": price, "reviews": np.ones(n, dtype=int), "seller": np.arange(n)}
-    refused(lambda x: dme.Listings(x, price="price", reviews="reviews", vendor="seller", currency="USD"), table)
+    assert_refused(lambda x: dme.Listings(x, price="price", reviews="reviews", vendor="seller", currency="USD"), table)
     table["price"][0] = 1.0
     listings = dme.Listings(table, price="price", reviews="reviews", vendor="seller", currency="USD")
     assert listings.clean(dme.HoldingPrice(cap=10)).totals().sum("value") == n - 1
@@ -204,13 +204,13 @@ def test_money_that_no_float_holds(n):
 @pytest.mark.parametrize("bad", ["nope", None, 3], ids=str)
 def test_totals_know_their_columns_and_what_can_follow(bad, tmp_path):
     totals = vendor_totals([1.0, 2.0])
-    refused(totals.sum, bad)
-    refused(totals.then, bad)
-    refused(lambda x: totals.save(tmp_path / "t.parquet", vendor_key=x), [bad])
+    assert_refused(totals.sum, bad)
+    assert_refused(totals.then, bad)
+    assert_refused(lambda x: totals.save(tmp_path / "t.parquet", vendor_key=x), [bad])
     est = dme.turnover(totals, review_rate=0.5)
-    refused(est.ratio, bad)
-    refused(est.law.cdf, "abc")
-    refused(est.law.quantile, "abc")
+    assert_refused(est.ratio, bad)
+    assert_refused(est.law.cdf, "abc")
+    assert_refused(est.law.quantile, "abc")
 
 
 def test_what_a_rule_removed_is_money_of_the_unit_that_is_shown():
@@ -317,7 +317,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_was_once_a_bare_error(name):
-    refused(lambda _: REFUSED[name](), None)
+    assert_refused(lambda _: REFUSED[name](), None)
 
 
 def test_whole_numbers_that_python_does_not_print_are_shown():

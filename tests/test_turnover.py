@@ -333,6 +333,8 @@ def test_turnover_takes_totals_listings_or_a_table():
     assert a.to_frame().equals(b.to_frame()) and b.to_frame().equals(c.to_frame())
     with pytest.raises(TypeError, match="unknown option 'review_share'"):
         turnover(frame, **ROLES, review_share=0.5)
+    with pytest.raises(TypeError, match=r"a table \(DataFrame\) also needs vendor=, currency=: which columns"):
+        turnover(frame, price="price", reviews="reviews")
     with pytest.raises(TypeError, match="by"):
         turnover(c.model.totals, by="country")
     with pytest.raises(DataError, match="cannot be cleaned"):
