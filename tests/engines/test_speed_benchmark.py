@@ -56,3 +56,10 @@ def test_the_docs_hold_the_last_full_run(name):
     shown = text.partition(speed.START)[2].partition(speed.END)[0].strip()
     assert shown == speed.markdown(json.loads((ROOT / "benchmarks" / "speed.json").read_text())), (
         f"run: python benchmarks/speed.py --render {name}")
+
+
+def test_the_median_run_is_shown_and_the_lowest_kept():
+    runs = [{"cpu": cpu, "seconds": 2 * cpu, "value": 1.0} for cpu in (5.0, 0.9, 1.0)]
+    assert speed.middle(runs) == {"cpu": 1.0, "seconds": 2.0, "value": 1.0, "lowest_cpu": 0.9}
+    assert speed.middle(runs[:2])["cpu"] == 0.9  # of two the lower
+    assert [speed.n_runs(10**k, 5) for k in (4, 6, 7, 8)] == [5, 5, 3, 1]
