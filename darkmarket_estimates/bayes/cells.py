@@ -152,20 +152,26 @@ def count_cells(vendors: Vendors, *, truncated: bool) -> dict[str, np.ndarray]:
 def value_cells(vendors: Vendors, centre: float, bend: float = math.inf) -> dict[str, np.ndarray]:
     """Cells of the value law: group, reviews of the row, size of the vendor; sums of ln m and of its square.
 
-    m is the mean price a review; `centre` the log count that sizes are counted from.
+    m is the mean price a review; `centre` the log count that sizes are counted from. A cell knows the mean size of its rows
+    alone: wide classes move the slope above the bend by a tenth of its standard deviation, and are kept for many groups.
     """
-    size, log_m, key = _value_classes(vendors, centre, bend)
-    _, n, (group, inverse, x, first, square) = group_means(key, vendors.row_group, 1 / vendors.row_reviews, size,
-                                                           log_m, log_m**2)
+    for width, exact in ((FINE, EXACT), (COARSE, 30)):
+        size, log_m, key = _value_classes(vendors, centre, bend, width, exact)
+        _, n, (group, inverse, x, first, square) = group_means(key, vendors.row_group, 1 / vendors.row_reviews, size,
+                                                               log_m, log_m**2)
+        if len(n) <= POINTS:
+            break
     return {"value_group": np.rint(group).astype(np.int64), "value_inverse": inverse, "value_size": x,
             "value_n": n.astype(np.float64), "value_sum": first * n, "value_square": square * n}
 
 
-def _value_classes(vendors: Vendors, centre: float, bend: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _value_classes(
+    vendors: Vendors, centre: float, bend: float, width: float, exact: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Size of the vendor, ln m, and class of each row: of group, reviews and vendor, and on which side of the bend."""
     whole = vendors.reviews[vendors.row_vendor]
     size = np.log(whole) - centre
-    small, large = classes(vendors.row_reviews, COARSE, 30), classes(whole, COARSE, 30)
+    small, large = classes(vendors.row_reviews, width, exact), classes(whole, width, exact)
     key = (vendors.row_group * (small.max(initial=0) + 1) + small) * (large.max(initial=0) + 1) + large
     return size, np.log(vendors.row_value / vendors.row_reviews), 2 * key + (size > bend)
 
@@ -177,7 +183,7 @@ def value_points(vendors: Vendors, centre: float, bend: float = math.inf) -> dic
     standard deviation of ln m on either side of the mean, along the regression of size on ln m; and two more along what is
     left of size. First and second moments of ln m and size are kept, and a bin of one or two rows is exact.
     """
-    x, log_m, key = _value_classes(vendors, centre, bend)
+    x, log_m, key = _value_classes(vendors, centre, bend, COARSE, 30)
     inverse = 1 / vendors.row_reviews
     spread, low = float(log_m.std()) if len(log_m) else 0.0, log_m.min(initial=math.inf)
     width = spread
