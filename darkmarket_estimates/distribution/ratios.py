@@ -104,6 +104,11 @@ class Stratum:
         return replace(self, a=np.where(turn, np.maximum(self.b - self.a, 0), self.a),
                        qa=np.where(turn, np.maximum(self.qb - self.qa, 0), self.qa))
 
+    def in_units(self, power: int) -> Stratum:
+        """In units of 2^power, which rounds nothing: squares of huge or tiny marks would leave the range of floats."""
+        return replace(self, a=np.ldexp(self.a, -power), b=np.ldexp(self.b, -power),
+                       qa=np.ldexp(self.qa, -2 * power), qb=np.ldexp(self.qb, -2 * power))
+
     def form(self, r: np.ndarray, rows: np.ndarray | slice, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
         """Values and sums of squares of A - r B, vendor by vendor."""
         part, rest = self.qa[rows], np.maximum(self.qb - self.qa, 0)[rows] if nested else self.qb[rows]
@@ -139,6 +144,8 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
     """
     for s in strata:
         Multiplier.of(s.share, s.spread, spread_law)  # checks the three
+    power = int(np.frexp(max(float(s.b.max(initial=0)) for s in strata))[1])
+    strata = [s.in_units(power) for s in strata]
     whole = np.sum([s.sums(s.b) / s.share for s in strata], axis=0)
     value = np.sum([s.sums(s.a) / s.share for s in strata], axis=0) / whole
     # the law of a large share is the mirror image of that of the rest

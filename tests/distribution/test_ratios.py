@@ -186,6 +186,14 @@ def test_a_stratum_without_vendors_or_without_unreviewed_sales() -> None:
     assert isinstance(ratios_realised([known], nested=True)[0].law, PointLaw)
 
 
+@pytest.mark.parametrize("unit", [2.0**500, 2.0**-500], ids=["huge", "tiny"])
+@pytest.mark.parametrize("nested", [True, False], ids=["share", "growth"])
+def test_realised_ratios_forget_the_unit(unit: float, nested: bool) -> None:
+    a = MIXED if nested else NEXT
+    laws = [ratio_realised(u * a, u * B, u * (u * a), u * (u * B), 0.44, 0.13, nested=nested) for u in (1.0, unit)]
+    assert laws[0].quantile(LEVELS).tolist() == laws[1].quantile(LEVELS).tolist()
+
+
 def test_known_ratios() -> None:
     assert isinstance(ratio_realised(A, B, A, B, 1.0, 0.1, nested=True).law, PointLaw)
     assert ratio_realised(B, B, B, B, 0.4, 0.1, nested=True).quantile(0.025) == 1
