@@ -197,3 +197,11 @@ def beta_shapes(x: Any, name: str) -> tuple[float, float]:
         raise AssumptionError(f"{name} does not hold the two shapes of a Beta law", expected="(a, b)", got=shown(x))
     a, b = (number(shape, name, low=0, high=1e12, open_low=True) for shape in x)
     return a, b
+
+
+def label(x: Any) -> str:
+    """``str(x)``, also of whole numbers with more digits than Python prints: names that no table holds."""
+    try:
+        return str(x)
+    except ValueError:
+        return shown(x)

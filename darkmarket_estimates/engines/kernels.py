@@ -63,6 +63,8 @@ def merged(
     n = len(next(iter(ours.values())).codes)
     if n < len(cell):
         return ours, {name: merge_column(name, values, cell, n) for name, values in columns.items()}
+    if (np.diff(cell) == 1).all():
+        return ours, dict(columns)
     order = np.empty(n, dtype=np.int64)
     order[cell] = np.arange(n)
     return ours, {name: values[order] for name, values in columns.items()}

@@ -25,7 +25,8 @@ from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTa
 from darkmarket_estimates.engines.problems import raise_first, raise_repeated
 from darkmarket_estimates.engines.query import Query
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.engines.source import Source, label, require
+from darkmarket_estimates.engines.source import Source, is_text, label, require
+from darkmarket_estimates.engines.text_order import text_order
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import BAND, CAPTURES, COLUMNS, VENDOR, Header, Key, Totals, band_labels, check_by
 
@@ -100,9 +101,10 @@ class LazyTable(PlannedTable):
                 self._refuse(session, query, touched, cells)
             if query.refuses_repeats:
                 raise_repeated(session, query)
-            kept = _without(cells, np.flatnonzero(status))
+            kept = _by_vendor(cells.select(query.kept_names), status == 0)
             markets = () if self.schema.market is None else checks.check_markets(
-                Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"), self.schema.market).labels
+                Source(pa.table({"market": pc.unique(cells.column("market").filter(pa.array(status == 0)))})).labels("market"),
+                self.schema.market).labels
             rest, more, prices = self._touched(session, query, touched, n_touched)
             rows = int(kept.column("n").to_numpy().sum())
             sums = {name: kept.column(query.answers[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS}
@@ -213,11 +215,10 @@ class LazyTable(PlannedTable):
             limits = [alarms.threshold(max(top, answer["top"] or 0.0))]
 
 
-def _without(cells: pa.Table, some: np.ndarray) -> pa.Table:
-    """The other cells: views where those to leave out stand together, as they do where cells are sorted by vendor."""
-    if len(some) == 0:
-        return cells
-    first, last = int(some[0]), int(some[-1])
-    if last - first + 1 == len(some):
-        return cells.slice(last + 1) if first == 0 else pa.concat_tables([cells.slice(0, first), cells.slice(last + 1)])
-    return cells.filter(~np.isin(np.arange(cells.num_rows), some))
+def _by_vendor(cells: pa.Table, kept: np.ndarray) -> pa.Table:
+    """Some of the cells, by vendor where that is text: half of what an ORDER BY costs, and less memory."""
+    who = cells.column("who")
+    rows = text_order(who) if is_text(who.type) else np.arange(len(kept))
+    if not kept.all():
+        rows = rows[kept[rows]]
+    return cells.take(pa.array(rows))

@@ -19,7 +19,7 @@ from darkmarket_estimates.engines import sql
 from darkmarket_estimates.engines.conditions import Problem, fine, problems
 from darkmarket_estimates.engines.plan import Clean, Convert, Step
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.totals import MISSING, WITHIN
+from darkmarket_estimates.totals import COLUMNS, MISSING, WITHIN
 
 #: Statuses at and below this one are about the days of the k-th step: `NO_RATE` - k.
 NO_RATE = -100
@@ -36,7 +36,7 @@ class Query:
     by: tuple[str, ...]
     bands: tuple[float, ...]
     #: Stands before the status of rows that are not kept, in the place of their vendor; no text of a table can guess it.
-    mark: str = field(default_factory=lambda: f"\x1f{secrets.token_hex(16)}")
+    mark: str = field(default_factory=lambda: f"\x1f{secrets.token_urlsafe(8)}")
 
     # -- what has to be asked ---------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Query:
         band = [f"{sql.band(self._price, self.bands)} AS band"] if self.bands else []
         keys = [*self._keys, *band]
         if self._whole_listings:
-            return self._in_order(f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL")
+            return self._within_markets(f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL")
         # the listings of a cell by hash: the ids of millions, as text, take more memory than all their sums
         parts = f"SELECT {', '.join(keys)}, h, {sql.listed(self._sums)} {rows} GROUP BY ALL"
         sums = {name: f"sum({name})" for name in sql.once(self._sums)}
@@ -127,7 +127,7 @@ class Query:
         sums |= {"n": "CAST(sum(n) AS BIGINT)", "n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
                  "max_listing_value": f"max({value})"}
         named = [key.rpartition(" AS ")[2] for key in keys]
-        return self._in_order(f"SELECT {', '.join(named)}, {sql.listed(sums)} FROM ({parts}) GROUP BY ALL")
+        return self._within_markets(f"SELECT {', '.join(named)}, {sql.listed(sums)} FROM ({parts}) GROUP BY ALL")
 
     @property
     def answers(self) -> dict[str, str]:
@@ -136,6 +136,14 @@ class Query:
         found = {name: once[expression] for name, expression in self._sums.items()}
         return found if self._whole_listings else found | {
             name: name for name in ("n_listings", "listing_value_sq", "max_listing_value")}
+
+    @property
+    def kept_names(self) -> list[str]:
+        """The columns of the answer that `Totals` are made of: keys and sums."""
+        keys = ["market"] if self.schema.market is not None and not self.joins_markets else []
+        keys += ["captures"] if self.schema.captures is not None else []
+        keys += ["band"] if self.bands else []
+        return [*self.group_names, *keys, "who", *dict.fromkeys(("n", *(self.answers[name] for name in COLUMNS)))]
 
     def statuses(self, cells: pa.Table) -> np.ndarray:
         """The status of each cell of an answer."""
@@ -277,15 +285,13 @@ class Query:
             found["h"] = self._hash()
         return [f"{expression} AS {ours}" for ours, expression in found.items()]
 
-    def _in_order(self, cells: str) -> str:
-        """Cells by vendor, where that is text: DuckDB joins and sorts it faster than it is done here."""
-        if not self._marks_vendors:
-            return cells
+    def _within_markets(self, cells: str) -> str:
+        """Cells with the vendor joined to its market, where both are text."""
         if not self.joins_markets:
-            return f"{cells} ORDER BY who"
+            return cells
         as_it_is = f"starts_with(who, {sql.text(self.mark)}) OR who = {sql.text(MISSING)}"  # the latter is refused
         within = f"coalesce(market, {sql.text(MISSING)}) || {sql.text(WITHIN)} || who"
-        return f"SELECT * REPLACE (CASE WHEN {as_it_is} THEN who ELSE {within} END AS who) FROM ({cells}) ORDER BY who"
+        return f"SELECT * REPLACE (CASE WHEN {as_it_is} THEN who ELSE {within} END AS who) FROM ({cells})"
 
     def _hash(self) -> str:
         s = self.schema

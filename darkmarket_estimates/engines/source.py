@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from darkmarket_estimates import _checks as check
 from darkmarket_estimates.engines.kernels import ranks
+from darkmarket_estimates.engines.text_order import text_order
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import MISSING, Key
 
@@ -60,7 +62,7 @@ class Source:
         """A column as float64; missing is NaN."""
         values = _plain(self.table.column(column))
         kind = values.type
-        if self.text_numbers and _is_text(kind):
+        if self.text_numbers and is_text(kind):
             return _parse_numbers(values, column, role)
         if pa.types.is_null(kind):
             return np.full(len(values), np.nan)
@@ -103,7 +105,7 @@ class Source:
         values = _plain(self.table.column(column))
         kind = values.type
         try:
-            if _is_text(kind):
+            if is_text(kind):
                 values = _iso_instants(values)
             elif pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind):
                 values = pc.cast(values, pa.timestamp("us"), safe=False) if pa.types.is_timestamp(kind) else values
@@ -118,7 +120,7 @@ class Source:
 
 def require(names: Sequence[str], columns: Sequence[str]) -> None:
     """Raise `DataError` unless each of the columns stands once among the names of a table."""
-    missing = [c for c in columns if c not in names]
+    missing = [check.label(c) for c in columns if c not in names]
     if missing:
         raise DataError(f"the table has no column {', '.join(map(repr, missing))}",
                         expected="the columns that the call names", got=f"columns {', '.join(map(repr, names))}",
@@ -161,7 +163,12 @@ def label(value: Any) -> str:
 
 def from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
     """A mapping of names to arrays as an Arrow table."""
-    lengths = {str(name): len(values) for name, values in columns.items()}
+    columns = {check.label(name): values for name, values in columns.items()}
+    lone = [name for name, values in columns.items() if not hasattr(values, "__len__")]
+    if lone:
+        raise DataError("a column of the table is no array", where=f"column {lone[0]!r}", expected="a value a row",
+                        got=check.kind(columns[lone[0]]))
+    lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError("the arrays differ in length", expected="equal lengths", got=str(lengths))
     import pandas as pd
@@ -199,22 +206,30 @@ def from_frame(frame: Any) -> pa.Table:
     for name in eager.columns:
         try:
             arrays[name] = eager[name].to_arrow()
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             # a pandas object column of mixed kinds: as text it is a label, and refused as a number
-            values = eager[name].to_list()
-            arrays[name] = pa.array([None if v is None or v != v else str(v) for v in values], pa.string())
+            arrays[name] = pa.array([_text(v, name) for v in eager[name].to_list()], pa.string())
     return pa.table(arrays)
+
+
+def _text(value: Any, column: str) -> str | None:
+    """A value of a column of mixed kinds as text; two whole numbers that Python does not print would be one label."""
+    try:
+        return None if value is None or value != value else str(value)
+    except ValueError as error:
+        raise DataError("a number has too many digits to be read", where=f"column {column!r}", got=check.shown(value),
+                        expected="numbers, or labels of ordinary length") from error
 
 
 def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
     """The distinct texts of distinct values, sorted by code point, and the rank of each value among them."""
     if pa.types.is_integer(values.type):
         values = values.cast(pa.string())
-    if _is_text(values.type):  # Arrow sorts UTF-8 by bytes, which is the order of Python's strings
-        order = pc.sort_indices(values)
+    if is_text(values.type):
+        order = text_order(values)
         rank = np.empty(len(values), dtype=np.int64)
-        rank[order.to_numpy()] = np.arange(len(values))
-        return values.take(order).to_numpy(zero_copy_only=False).tolist(), rank
+        rank[order] = np.arange(len(values))
+        return values.take(pa.array(order)).to_numpy(zero_copy_only=False).tolist(), rank
     texts = [label(v) for v in values.to_pylist()]
     labels = sorted(set(texts))
     index = {text: code for code, text in enumerate(labels)}
@@ -223,7 +238,7 @@ def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
 
 def _sorted_key(values: pa.ChunkedArray) -> Key | None:
     """Codes of text that is sorted as it stands, which needs no dictionary; None where it is not."""
-    if not _is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
+    if not is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
         return None
     text = values.chunk(0)
     for rows in (_WORTH, len(text)):  # most tables that are not sorted show it at once
@@ -271,7 +286,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_string_view(kind) else column
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is text."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 

@@ -100,6 +100,7 @@ def test_merged_puts_in_order_and_adds():
     key = Key(np.array([2, 0, 1]), ("a", "b", "c"))
     columns = {"value": np.array([3.0, 1.0, 2.0]), "max_listing_value": np.array([3.0, 1.0, 2.0])}
     assert kernels.merged({"k": key}, columns)[1]["value"].tolist() == [1, 2, 3]
+    assert kernels.merged({"k": Key(np.arange(3), ("a", "b", "c"))}, columns)[1]["value"].tolist() == [3, 1, 2]
     twice = Key(np.array([1, 0, 1]), ("a", "b"))
     got = kernels.merged({"k": twice}, columns)[1]
     assert got["value"].tolist() == [1, 5] and got["max_listing_value"].tolist() == [1, 3]
