@@ -14,5 +14,5 @@ def grouped_median(values: np.ndarray, group: np.ndarray, use: np.ndarray, n: in
     median = np.full(n, np.nan)
     some = count > 0
     low, high = start[some] + (count[some] - 1) // 2, start[some] + count[some] // 2
-    median[some] = 0.5 * v[low] + 0.5 * v[high]
+    median[some] = v[low] + (v[high] - v[low]) / 2  # neither huge prices overflow nor do the least ones vanish
     return median, count

@@ -91,6 +91,13 @@ def test_medians_of_groups_are_those_of_numpy(seed):
     np.testing.assert_array_equal(median, [np.median(mine) if len(mine) else np.nan for mine in rows])
 
 
+@pytest.mark.parametrize("value", [5e-324, 1.5e-323, 0.1, 1.7e308])
+def test_the_median_of_equal_prices_is_that_price(value):
+    """Half of the least number is 0, and twice the highest infinite."""
+    median, _ = grouped_median(np.full(4, value), np.zeros(4, dtype=np.int64), np.ones(4, dtype=bool), 1)
+    assert median.tolist() == [value]
+
+
 @pytest.mark.parametrize("name", ["it's", "'); SELECT 1 --", "''"])
 def test_texts_in_statements_are_never_code(name, tmp_path):
     """The path of a file and the currency are the texts of others that a statement holds."""
