@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkmarket_estimates import _render
+from darkmarket_estimates.comparison import check_comparable, shares_of_groups
 from darkmarket_estimates.inference import Tell, quiet
 from darkmarket_estimates.rows import kind_of
 from darkmarket_estimates.undetected import words
@@ -53,13 +54,20 @@ def shares(est: Compared, of: str, *, between_group_cv: float | None = None, tel
     import pandas as pd
 
     key = est.model.totals.require_key(of)
-    rows = []
     labels = [key.labels[c] for c in np.unique(key.codes)]
-    for label in labels:
-        one = est.share(label, of, between_group_cv=between_group_cv)
+    if hasattr(est.model, "share_of"):  # joint draws answer for themselves
+        found = []
+        for label in labels:
+            found.append(est.share(label, of, between_group_cv=between_group_cv))
+            tell(len(found) / len(labels))
+    else:
+        check_comparable(est.model, "a share")
+        found = shares_of_groups(est.model, labels, of, confidence_level=est.confidence_level,
+                                 between_group_cv=between_group_cv, tell=tell)
+    rows = []
+    for label, one in zip(labels, found, strict=True):
         low, high = one.bounds or one.interval or (math.nan, math.nan)
         rows.append({of: label, "value": one.value, "low": low, "high": high, "kind": one.kind, "flags": "; ".join(one.flags)})
-        tell(len(rows) / len(labels))
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
 
 

@@ -151,7 +151,7 @@ def _scenarios(model: Model, cells: np.ndarray, scale: float) -> Iterator[dict[s
             ends = []
             for end in ("low", "high"):
                 at = {**model.configuration("middle"), i: f.at(end)}
-                ends.append(float(model.y[cells] @ model.multiplier(cells, at)) * scale)
+                ends.append(moments.sum_product(model.y[cells], model.multiplier(cells, at)) * scale)
             yield {"kind": "scenario", "source": f.title, "share": math.nan, "variance": math.nan, "low": ends[0],
                    "high": ends[1], "money": math.nan,
                    "note": f"total at its ends, other ranges in the middle: a factor of {ends[1] / ends[0]:.3g}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkmarket_estimates import _render, as_tables, budget, concentration, prose
-from darkmarket_estimates._checks import choice, integer
+from darkmarket_estimates._checks import choice, integer, shown
+from darkmarket_estimates._checks import label as written
 from darkmarket_estimates.compared import Compared
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.inference import Model, Progress, showing
@@ -88,10 +89,10 @@ class Estimate(Compared):
         keep = np.ones(self.model.totals.n_cells, dtype=bool)
         for column, label in labels.items():
             key = self.model.totals.require_key(column)
-            found = np.isin(key.codes, [c for c, text in enumerate(key.labels) if text == str(label)])
+            found = np.isin(key.codes, [c for c, text in enumerate(key.labels) if text == written(label)])
             if not (keep & found).any():
                 known = [repr(key.labels[c]) for c in np.unique(key.codes[keep])]
-                raise DataError(f"{column!r} has no group {str(label)!r}", got=repr(label),
+                raise DataError(f"{column!r} has no group {written(label)!r}", got=shown(label),
                                 expected="one of " + _render.listed(known, 12), fix="spell it as the table does")
             keep &= found
         flags = tuple(f for f in self.flags if not f.startswith(ROW_FLAGS))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from darkmarket_estimates import _checks as check
 from darkmarket_estimates._checks import is_number
 from darkmarket_estimates._render import shown
 from darkmarket_estimates.assumptions import (
@@ -150,7 +151,7 @@ def resolve(
     """
     if totals.header.counted == "sold" and review_rate is not None:
         raise AssumptionError("these counts are sales: a review share would count them twice",
-                              expected="review_rate=None", got=repr(review_rate), fix="leave review_rate out")
+                              expected="review_rate=None", got=check.shown(review_rate), fix="leave review_rate out")
     if measure == "orders" and (units_per_order is not None or exchange_rate is not None):
         raise AssumptionError("units per order and exchange rate do not act on a number of orders",
                               fix='leave them out, or use measure="money"')
@@ -193,7 +194,7 @@ def _factor(name: str, spec: Any, cells: np.ndarray | None = None, group: tuple[
 
 def _exchange(totals: Totals, rate: Any) -> Factor:
     if not isinstance(rate, ExchangeRate) or rate.to is None:
-        raise AssumptionError("the exchange rate does not say where it leads", got=repr(rate),
+        raise AssumptionError("the exchange rate does not say where it leads", got=check.shown(rate),
                               expected='ExchangeRate(rate, to="EUR", source="...", date="...")')
     if rate.to == totals.header.currency:
         raise AssumptionError(f"the totals are in {rate.to} already: a second conversion would count twice",

@@ -130,5 +130,9 @@ class Figures:
 
     @property
     def median(self) -> float:
-        """The total that is exceeded with probability one half."""
+        """The total that is exceeded with probability one half.
+
+        Where the law is the hull of two ("bca-tail" of few vendors), a number between their medians, and no property of
+        either: `summary` prints both.
+        """
         return float(self.law.quantile(0.5))

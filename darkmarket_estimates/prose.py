@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from darkmarket_estimates import _render
+from darkmarket_estimates.distribution.combined import sides
 from darkmarket_estimates.undetected import words
 
 if TYPE_CHECKING:
@@ -122,6 +123,17 @@ def meaning(est: Estimate) -> str:
                 f"interval is a {est.model.posterior or 'confidence interval'} for it.")
     if est.kind.startswith("hybrid"):
         text += " It mixes in a stated prior."
-    if est.interval is not None and est.bounds is None and est.value > 0 and abs(est.median / est.value - 1) > MEDIAN_GAP:
-        text += f" The median of its distribution is {est.currency} {_render.amount(est.median)}."
+    if est.interval is not None and est.bounds is None and est.value > 0:
+        text += _medians(est)
     return f"{text} {reviewed}"
+
+
+def _medians(est: Estimate) -> str:
+    """The median where it is far from the value; of a hull those of both laws, for what lies between them is neither's."""
+    medians = {name: float(law.quantile(0.5)) for name, law in sides(est.law).items()}
+    if all(abs(median / est.value - 1) <= MEDIAN_GAP for median in medians.values()):
+        return ""
+    if len(medians) == 1:
+        return f" The median of its distribution is {est.currency} {_render.amount(*medians.values())}."
+    each = " and ".join(f"{est.currency} {_render.amount(median)} ({name})" for name, median in medians.items())
+    return f" At each end it is the wider of two laws, whose medians are {each}."

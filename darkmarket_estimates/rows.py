@@ -11,6 +11,7 @@ import numpy as np
 from darkmarket_estimates.assumptions import ValueChao
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.inference import Model, Tell, quiet
+from darkmarket_estimates.inference.laws import Rows
 from darkmarket_estimates.totals import Totals
 from darkmarket_estimates.undetected import covered, with_unseen
 from darkmarket_estimates.unseen_bounds import Bound, lower_bounds
@@ -89,22 +90,33 @@ def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...], 
         intervals = model.intervals_of(groups, confidence_level, tell)
     else:
         intervals = with_unseen(model, models, groups, confidence_level, tell)
+    # of all rows at once: a group is a few cells, and asked by itself mostly overhead
+    floors, seen = model.sums(groups, model.floor_configuration()), model.values(groups, "central")
+    money = [*_by_vendor(model, groups[:-1]), model.by_vendor(groups[-1], model.y)]
     last = len(groups) - 1
-    return tuple(_row(model, models[i], labels[i], groups[i], flags if i == last else (), intervals[i], bounds[i])
-                 for i in range(len(groups)))
+    return tuple(_row(model, models[i], labels[i], groups[i], flags if i == last else (), intervals[i], bounds[i], money[i],
+                      floors[i], seen[i]) for i in range(len(groups)))
+
+
+def _by_vendor(model: Model, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Money of the vendors of each group."""
+    if not groups:
+        return []
+    rows = Rows.of(groups)
+    (money,), start = rows.by_vendor(model, model.y[rows.cells])
+    return np.split(money, start[1:-1])
 
 
 def _row(
     model: Model, whole: Model, labels: tuple[str, ...], cells: np.ndarray, flags: tuple[str, ...],
-    interval: tuple[float, float] | None, bound: Bound | None,
+    interval: tuple[float, float] | None, bound: Bound | None, money: np.ndarray, floor: float, seen: float,
 ) -> Row:
+    """One row; `money` is that of its vendors, `seen` the total without what no scrape saw."""
     columns = model.totals.columns
-    floor = model.floor(cells)
     value = floor
     if model.has_share:
         ranged = any(f.is_range and f.share_of(cells).any() for f in model.factors)
-        value = math.nan if ranged else whole.value(cells, "central")
-    money = model.by_vendor(cells, model.y[cells])
+        value = math.nan if ranged else seen if whole is model else whole.value(cells, "central")
     n_eff, total = effective_number(money), float(money.sum())
     top = float(money.max(initial=0.0)) / total if total > 0 else math.nan
     sellers = int((money > 0).sum())
@@ -122,5 +134,6 @@ def _row(
         interval=interval, n_listings=int(columns["n_listings"][cells].sum()), n_vendors=len(money),
         count=float(columns["reviews"][cells].sum()), n_eff=n_eff, top_share=top, flags=tuple(found),
         limit=bound.limit if bound else None,
-        undetected=bound.unseen if bound else whole.value(cells, "middle") - model.value(cells, "middle"),
+        undetected=bound.unseen if bound else 0.0 if whole is model else (
+            whole.value(cells, "middle") - model.value(cells, "middle")),
     )

@@ -11,7 +11,22 @@ import pandas as pd
 import pytest
 
 import darkmarket_estimates as dme
-from darkmarket_estimates import DataError, ExchangeRate, Range, bayes, coverage, demand, simulate, triangulate
+from darkmarket_estimates import (
+    ByGroup,
+    DataError,
+    ExchangeRate,
+    Range,
+    ReviewRate,
+    bayes,
+    coverage,
+    demand,
+    evaluation,
+    published,
+    simulate,
+    triangulate,
+)
+from darkmarket_estimates.bayes.draws_model import estimate_from
+from darkmarket_estimates.bayes.protocol import Outcome
 from tests.tables import vendor_totals
 from tests.test_bad_input import INF, NO_NUMBERS
 
@@ -144,3 +159,118 @@ def test_a_result_or_an_error_of_the_library(name):
                 raise AssertionError(f"{name}({argument}={what}): {error!r}") from error
             else:
                 assert not isinstance(found, coverage.Abundance) or found.value == found.value, (argument, what)
+
+
+# -- whole numbers of more digits than Python prints ----------------------------------------------------------------------
+
+
+ENDLESS = 10**5000
+BEYOND = {"alone": ENDLESS, "in a list": [ENDLESS], "in a pair": (ENDLESS, 1), "two": [ENDLESS, ENDLESS],
+          "as a name": {ENDLESS: 1}, "under a name": {"a": ENDLESS}, "as a fraction": Fraction(ENDLESS, 3),
+          "in an array": np.array([ENDLESS, 1], dtype=object)}
+SOLD = vendor_totals([900.0, 600, 300, 50], groups={"market": list("HHAA")}, window=("2016-01-01", "2016-02-01"))
+RATED = dme.turnover(SOLD, review_rate=ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11))
+DRAWN = Outcome(totals=SOLD, draws=np.array([[1.0, 2.0], [3.0, 5.0], [2.0, 2.5]]), estimand="realised")
+TABLE = {"price": [50.0, 20.0], "reviews": [4, 10], "seller": ["a", "b"], "day": ["2016-01-02", "2016-01-03"]}
+NAMED = {"price": "price", "reviews": "reviews", "vendor": "seller", "currency": "USD"}
+LISTINGS = dme.Listings(TABLE, date="day", **NAMED)
+PAGES = {"l": list("xxyy"), "s": ["2016-01-01", "2016-01-08"] * 2, "p": [5.0] * 4, "n": [1, 3, 2, 5], "v": list("aabb")}
+PAGED = {"listing": "l", "scrape": "s", "price": "p", "vendor": "v", "reviews": "n", "currency": "USD"}
+WRITTEN = {"l": ["x", "y"], "v": ["a", "b"], "p": [5.0, 6.0], "d": ["2016-01-02", "2016-01-05"]}
+DATED = {"listing": "l", "vendor": "v", "price": "p", "date": "d", "currency": "USD"}
+STUDY = published.get("kruithof2016")
+FIGURE = next(iter(STUDY.by_key))
+FOUR = published.Rounded.exact(4)
+SMALL = {"market": simulate.MarketSpec(**MARKET), "scraper": simulate.Scraper(interval=3), "n_simulations": 1, "rng": 1,
+         "progress": False}
+LAW = bayes.ShareLaw([0.0, 1.0], [1.0, 1.0])
+
+
+def judged(**options):
+    return evaluation.benchmark({"half": {"review_rate": 0.5}}, **{**SMALL, **options})
+
+
+DIGITS = {
+    **{f"turnover.{name}": (lambda x, name=name: str(dme.turnover(SOLD, **{name: x})))
+       for name in ("review_rate", "coverage", "market_coverage", "exchange_rate", "units_per_order", "genuine_share", "estimand",
+                    "interval", "confidence_level", "measure", "rng", "n_resamples")},
+    "turnover of a table.clean": lambda x: dme.turnover(TABLE, clean=x, **NAMED),
+    "ByGroup.column": lambda x: ByGroup(x, {"H": 0.5}), "ByGroup.values": lambda x: ByGroup("market", x),
+    "ByGroup.value": lambda x: dme.turnover(SOLD, review_rate=ByGroup("market", {"H": x, "A": 0.5})),
+    "ExchangeRate": lambda x: dme.turnover(SOLD, exchange_rate=ExchangeRate(x, to="EUR")),
+    "ReviewRate.mean": lambda x: ReviewRate(mean=x, standard_error=0.1),
+    "ReviewRate.spread_at": lambda x: ReviewRate(mean=0.4, between_vendor_sd=0.1).spread_at(x),
+    "CountTimesMean": lambda x: dme.CountTimesMean(i_know_it_is_biased=x), "Huggins": dme.Huggins,
+    "Listings.frame": lambda x: dme.Listings(x, **NAMED),
+    **{f"Listings.{name}": (lambda x, name=name: dme.Listings(TABLE, **{**NAMED, name: x}))
+       for name in ("reviews", "window", "occasions", "price")},
+    "Listings.occasions": lambda x: dme.Listings({**TABLE, "k": [1, 2]}, captures="k", occasions=x, **NAMED),
+    **{f"Listings, column {name}": (lambda x, name=name: dme.turnover({**TABLE, name: x}, **NAMED)) for name in TABLE},
+    **{f"Listings, frame with {name}": (lambda x, name=name: dme.turnover(pd.DataFrame({**TABLE, name: pd.Series([x, x])}),
+                                                                          **NAMED)) for name in ("price", "seller")},
+    "Listings.clean": LISTINGS.clean, "Listings.totals.by": lambda x: LISTINGS.totals(by=x),
+    "Listings.totals.bands": lambda x: LISTINGS.totals(bands=x),
+    "Listings.totals.assumptions": lambda x: LISTINGS.totals(assumptions=x),
+    "to_currency.rates": lambda x: LISTINGS.to_currency("EUR", x),
+    "to_currency.rate": lambda x: LISTINGS.to_currency("EUR", {"date": ["2016-01-02", "2016-01-03"], "rate": [x, x]}),
+    **{f"from_scrapes.{name}": (lambda x, name=name: dme.Listings.from_scrapes(PAGES, **{**PAGED, name: x}))
+       for name in ("listing", "price", "reviews", "page_cap", "window", "counter")},
+    "from_scrapes, column n": lambda x: dme.Listings.from_scrapes({**PAGES, "n": x}, **PAGED),
+    **{f"from_reviews.{name}": (lambda x, name=name: dme.Listings.from_reviews(WRITTEN, **{**DATED, name: x}))
+       for name in ("listing", "price", "page_cap", "window")},
+    "from_reviews, column p": lambda x: dme.Listings.from_reviews({**WRITTEN, "p": x}, **DATED),
+    "Totals.require_key": lambda x: SOLD.require_key(x) if isinstance(x, int | list | tuple) else SOLD.require_key("market"),
+    "Estimate.group": lambda x: RATED.group(market=x), "Estimate.share": lambda x: RATED.share(x, of="market"),
+    "Estimate.share.cv": lambda x: RATED.share("H", of="market", between_group_cv=x), "Estimate.quantile": RATED.quantile,
+    "Estimate.cdf": RATED.cdf, "Estimate.per": RATED.per,
+    "draws.share": lambda x: estimate_from(DRAWN, confidence_level=0.9).share(x, of="market"),
+    "draws.level": lambda x: estimate_from(DRAWN, confidence_level=x),
+    "draws": lambda x: estimate_from(Outcome(totals=SOLD, draws=x, estimand="realised"), confidence_level=0.9),
+    "compare.name": lambda x: dme.compare(SOLD, x), "compare.clean": lambda x: dme.compare(SOLD, {"a": {"clean": x}}),
+    "compare.answer": lambda x: dme.compare(SOLD, {"a": lambda _: x}),
+    "benchmark.scenario": lambda x: judged(scenario=x), "benchmark.path": lambda x: judged(path=x if isinstance(x, int) else 1),
+    "benchmark.truth": lambda x: judged(truth=lambda _: x),
+    "benchmark.variant": lambda x: evaluation.benchmark({"a": {"turnover": {"review_rate": x}}}, **SMALL),
+    "benchmark.answer": lambda x: evaluation.benchmark({"a": lambda _: x}, **SMALL),
+    "Report.load": evaluation.Report.load, "published.get": published.get, "published.reconstruct": published.reconstruct,
+    "study_from_toml": lambda x: published.study_from_toml(x, ""), "with_figure.key": lambda x: STUDY.with_figure(x, "1"),
+    "with_figure": lambda x: STUDY.with_figure(FIGURE, x), "Reproduction.row": STUDY.reproduce().row,
+    **{f"Rounded.{name}": getattr(published.Rounded, name)
+       for name in ("printed", "exact", "more_than", "at_least", "less_than")},
+    "Rounded.step": lambda x: published.Rounded.printed("3.5", step=x),
+    "Rounded.between": lambda x: published.Rounded.between(1, x),
+    "Rounded.text": lambda x: repr(published.Rounded.between(1, 2, text=x)), "Rounded.named": lambda x: repr(FOUR.named(x)),
+    "Rounded.computed": lambda x: published.Rounded.computed(1.0, 2.0, x),
+    "Rounded.low": lambda x: published.Rounded(x, FOUR.high),
+    "Rounded.times": lambda x: FOUR * x, "Rounded.over": lambda x: x / FOUR if isinstance(x, int) else FOUR / x,
+    "fit.spec": lambda x: bayes.fit(None, x), "fit.rng": lambda x: bayes.fit(None, bayes.Detection(), rng=x),
+    **{f"fit.{name}": (lambda x, name=name: bayes.fit(None, bayes.Detection(), **{name: x}))
+       for name in ("draws", "tune", "chains", "confidence_level", "method", "target_accept")},
+    **{f"calibrate.{name}": (lambda x, name=name: bayes.calibrate(bayes.Detection(), None, **{name: x}))
+       for name in ("n_simulations", "draws", "tune", "ranked")},
+    "detect.spec": lambda x: bayes.detect(None, x), "detect.laws": lambda x: bayes.detect(None, laws=x),
+    "calibrate_share.counts": bayes.calibrate_share, "calibrate_share.spec": lambda x: bayes.calibrate_share({}, x),
+    "calibrate_share.draws": lambda x: bayes.calibrate_share({"reviews": [1], "sales": [2]}, draws=x),
+    "CaptureCounts.currency": lambda x: str(bayes.CaptureCounts(value=[1.0, 2.0], captures=[1, 2], occasions=3, currency=x)),
+    "CaptureCounts.window": lambda x: str(bayes.CaptureCounts(value=[1.0, 2.0], captures=[1, 2], occasions=3, window=x)),
+    "CaptureCounts.totals": lambda x: str(bayes.CaptureCounts(value=[1.0, 2.0], captures=[1, 2], occasions=3, totals=x)),
+    "CaptureCounts.width": lambda x: bayes.CaptureCounts(value=[1.0, 2.0], histories=[[1, 0], [1, 1]], occasions=x),
+    "by_month.column": lambda x: bayes.by_month(SOLD, x) if isinstance(x, int) else bayes.by_month(x, "market"),
+    "ShareLaw.cdf": LAW.cdf, "ShareLaw.pdf": LAW.pdf, "ShareLaw.ppf": LAW.ppf, "ShareLaw.isf": LAW.isf,
+    "ShareLaw.interval": LAW.interval, "prior_target": lambda x: bayes.BothCounters().prior_target(x),
+    "prior_predictive": lambda x: bayes.BothCounters().prior_predictive({"reviews": [4, 9], "sales": [10, 20]}, draws=x),
+    "Margins": lambda x: simulate.Margins(reviews=10.0, value=9.0, reviews_by={"category": x},
+                                          value_by={"country": {"all": 1.0}}),
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_numbers_that_python_does_not_print(name):
+    """They end in a result or in an error of the library, not in Python's own "Exceeds the limit (4300 digits)"."""
+    for what, odd in BEYOND.items():
+        try:
+            DIGITS[name](odd)
+        except DataError as error:
+            assert any(part is not None for part in (error.expected, error.got, error.fix)), what
+        except Exception as error:
+            raise AssertionError(f"{name}, {what}: {error!r}") from error

@@ -20,6 +20,7 @@ from darkmarket_estimates import (
     Range,
     ReviewRate,
     Totals,
+    _render,
     turnover,
 )
 from darkmarket_estimates.distribution.factors import log_variance
@@ -404,10 +405,28 @@ def test_summary_names_every_assumption_and_every_rule():
 
 def test_a_median_far_from_the_value_is_printed():
     rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
-    far = turnover(vendor_totals(Y[:5]), review_rate=rate, estimand="expected")
-    assert abs(far.median / far.value - 1) > 0.01 and "The median of its distribution is USD" in far.summary()
+    far = turnover(vendor_totals(Y[:5]), review_rate=rate, estimand="expected", interval="compound-poisson")
+    assert abs(far.median / far.value - 1) > 0.01
+    assert f"The median of its distribution is USD {_render.amount(far.median)}." in far.summary()
     near = turnover(vendor_totals(np.full(3000, 50.0)), review_rate=rate)
     assert abs(near.median / near.value - 1) < 0.01 and "The median" not in near.summary()
+
+
+@pytest.mark.parametrize("more", [{}, {"market_coverage": stats.beta(80, 20)}], ids=["hull", "hull-with-a-factor"])
+def test_of_a_hull_the_medians_of_both_laws_are_printed(more):
+    rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
+    laws = {name: turnover(vendor_totals(Y[:5]), review_rate=rate, estimand="expected", interval=name, **more)
+            for name in ("bca-tail", "bca", "tail")}
+    text, bca, tail = laws["bca-tail"].summary(), laws["bca"].median, laws["tail"].median
+    assert min(bca, tail) < laws["bca-tail"].median < max(bca, tail) and abs(tail / bca - 1) > 0.05
+    assert (f"At each end it is the wider of two laws, whose medians are USD {_render.amount(bca)} (BCa) and "
+            f"USD {_render.amount(tail)} (tail rule).") in text
+    assert "The median of its distribution" not in text
+    assert laws["bca-tail"].interval == pytest.approx((min(laws["bca"].interval[0], laws["tail"].interval[0]),
+                                                       max(laws["bca"].interval[1], laws["tail"].interval[1])), rel=1e-9)
+    dated = vendor_totals(Y[:5], window=WINDOW)
+    a_day = turnover(dated, review_rate=rate, estimand="expected", **more).per("day")
+    assert f"USD {_render.amount(bca * a_day.scale)} (BCa)" in a_day.summary()
 
 
 def test_conservative_spread_law_is_wider():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from darkmarket_estimates._checks import choice, strings
+from darkmarket_estimates._checks import choice, shown, strings
 from darkmarket_estimates.errors import AssumptionError
 
 FORMS = ("unequal scrapes", "equal scrapes")
@@ -84,5 +84,5 @@ class CountTimesMean:
     def __post_init__(self) -> None:
         if self.i_know_it_is_biased is not True:
             raise AssumptionError("count times mean value is 9-13 % too high where popular listings are seen more often",
-                                  got=repr(self.i_know_it_is_biased), fix="use ValueChao() or Huggins(...), or say "
+                                  got=shown(self.i_know_it_is_biased), fix="use ValueChao() or Huggins(...), or say "
                                   "CountTimesMean(i_know_it_is_biased=True)")

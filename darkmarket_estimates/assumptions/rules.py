@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darkmarket_estimates._checks import choice, integer, number, text
+from darkmarket_estimates._checks import choice, integer, label, number, shown, text
 from darkmarket_estimates.assumptions.specs import Distribution, Range, check_spec
 from darkmarket_estimates.errors import AssumptionError
 
@@ -56,15 +56,15 @@ class ByGroup:
 
     def __init__(self, column: str, values: Mapping[Any, Any]) -> None:
         if not isinstance(column, str):
-            raise AssumptionError("ByGroup needs a column name", got=repr(column))
+            raise AssumptionError("ByGroup needs a column name", got=shown(column))
         if not isinstance(values, Mapping) or not values:
-            raise AssumptionError("ByGroup needs a value a label", expected="a non-empty mapping", got=repr(values),
+            raise AssumptionError("ByGroup needs a value a label", expected="a non-empty mapping", got=shown(values),
                                   fix='ByGroup("market", {"Hansa": 0.5, "AlphaBay": Range(0.5, 1)})')
         object.__setattr__(self, "column", column)
-        object.__setattr__(self, "values", {str(label): value for label, value in values.items()})
+        object.__setattr__(self, "values", {label(key): value for key, value in values.items()})
         if len(self.values) < len(values):
             raise AssumptionError("ByGroup names a label twice", expected="labels that differ as text",
-                                  got=", ".join(map(repr, values)))
+                                  got=", ".join(map(shown, values)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("ByGroup is frozen")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special, stats
 
-from darkmarket_estimates._checks import is_number, not_nan, number, probabilities, text
+from darkmarket_estimates._checks import is_number, not_nan, number, probabilities, shown, text
 from darkmarket_estimates.assumptions.specs import Distribution, Range, centre_of, check_spec
 from darkmarket_estimates.errors import AssumptionError, ReviewShareWarning
 from darkmarket_estimates.review_share import ReviewShareFit, beta_shape, fit_review_share
@@ -138,7 +138,7 @@ class ReviewRate:
             raise AssumptionError("fit is what from_counts found", got=type(self.fit).__name__, fix="leave it out")
         if not is_number(self.mean) and (error > 0 or self.between_market_sd is not None):
             raise AssumptionError("standard_error and between_market_sd belong to a mean that is a number",
-                                  got=f"mean={self.mean!r}", fix="give the uncertainty once")
+                                  got=f"mean={shown(self.mean)}", fix="give the uncertainty once")
         check_spec(self.mean, name, low=0.0, high=1.0, open_low=True)
         if self.between_market_sd is not None:
             number(self.between_market_sd, "between_market_sd", low=SMALLEST, high=WIDEST,
@@ -219,7 +219,8 @@ class ReviewRate:
 
     def spread_at(self, share: float) -> float:
         """Spread between vendors at another mean share, the Beta size kept."""
-        return 0.0 if math.isinf(self.size) else math.sqrt(share * (1 - share) / (self.size + 1))
+        mean = number(share, "share", low=0, high=1)
+        return 0.0 if math.isinf(self.size) else math.sqrt(mean * (1 - mean) / (self.size + 1))
 
 
 def _spread(x: Any, name: str) -> float:

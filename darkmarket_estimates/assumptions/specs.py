@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from darkmarket_estimates._checks import is_number, number
+from darkmarket_estimates._checks import is_number, number, shown
 from darkmarket_estimates.errors import AssumptionError
 
 #: Sizes of a known value that are no mistake of the unit.
@@ -84,7 +84,7 @@ def check_spec(
             moments = (float(spec.mean()), float(spec.var()))
         except TypeError as error:
             raise AssumptionError(f"{name}: the distribution has no parameters", expected="a frozen distribution",
-                                  got=repr(spec), fix="write scipy.stats.beta(44, 56), not scipy.stats.beta") from error
+                                  got=shown(spec), fix="write scipy.stats.beta(44, 56), not scipy.stats.beta") from error
         if not all(map(math.isfinite, moments)) or moments[1] <= 0:
             raise AssumptionError(f"{name}: the distribution has no usable mean and variance",
                                   expected="a finite mean and a variance > 0",
@@ -96,7 +96,7 @@ def check_spec(
                                   got=f"a distribution on [{first:g}, {last:g}]",
                                   fix="use a distribution with that support, such as beta, truncnorm or lognorm")
     else:
-        raise AssumptionError(f"{name} cannot be read", got=repr(spec), fix=_meant(spec),
+        raise AssumptionError(f"{name} cannot be read", got=shown(spec), fix=_meant(spec),
                               expected="a number (known), a Range (scenario) or a frozen scipy.stats distribution")
 
 
@@ -110,7 +110,7 @@ def computable(x: float, name: str) -> float:
 
 def _meant(spec: Any) -> str | None:
     """What was probably meant by something that is no assumption."""
-    if isinstance(spec, tuple | list) and len(spec) == 2 and all(map(is_number, spec)):
+    if isinstance(spec, tuple | list) and len(spec) == 2 and all(is_number(x) and abs(x) <= EXTREMES[1] for x in spec):
         return f"Range({min(spec):g}, {max(spec):g})"
     if isinstance(spec, str):
         try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import beta_shapes, shown
+from darkmarket_estimates._checks import beta_shapes, generator, integer, shown
 from darkmarket_estimates.bayes.bases import around_mean, contrasts
 from darkmarket_estimates.bayes.counters import read
+from darkmarket_estimates.bayes.predictive import MOST_DRAWS
 from darkmarket_estimates.bayes.priors import HalfNormal, Normal, Prior, as_prior
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.share_by_size import (
@@ -179,7 +180,8 @@ class BothCounters:
 
     def prior_target(self, n: int = 4000, rng: np.random.Generator | int | None = None) -> ShareLaw:
         """Law of the share of any market before data."""
-        tau = self._prior("between_market_sd").draw(np.random.default_rng(rng), n)
+        n = integer(n, "n", low=1, high=MOST_DRAWS)
+        tau = self._prior("between_market_sd").draw(generator(rng), n)
         return ShareLaw(np.full(n, self.centre.mean), np.hypot(self.centre.sd, tau), "prior")
 
     def after(self, data: Data, draws: Draws, rng: np.random.Generator, *, estimand: str) -> Outcome:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import choice, generator, integer
+from darkmarket_estimates._checks import choice, generator, shown
 from darkmarket_estimates.assumptions import ReviewRate
 from darkmarket_estimates.bayes import _arviz, diagnostics, sampling
 from darkmarket_estimates.bayes.both_counters import FEW_MARKETS, BothCounters, shapes
 from darkmarket_estimates.bayes.diagnostics import Checks
+from darkmarket_estimates.bayes.fit import lengths
 from darkmarket_estimates.bayes.predictive import PredictiveCheck
 from darkmarket_estimates.bayes.protocol import Data
 from darkmarket_estimates.bayes.share_law import ShareLaw
+from darkmarket_estimates.errors import AssumptionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,14 +191,17 @@ def calibrate_share(
     ConvergenceWarning
     """
     spec = BothCounters() if spec is None else spec
+    if not isinstance(spec, BothCounters):
+        raise AssumptionError("the model of review shares cannot be read", expected="bayes.BothCounters(...)", got=shown(spec))
     choice(on_failure, "on_failure", ("warn", "raise", "ignore"))
+    draws, tune, chains = lengths(draws, tune, chains)
     entropy = int(generator(rng).integers(2**63))
     data = spec.data(counts)
     start = time.perf_counter()
     container = sampling.sample(
-        spec.model(data), draws=integer(draws, "draws", low=4), tune=None if tune is None else integer(tune, "tune", low=0),
-        chains=integer(chains, "chains", low=1), rng=np.random.default_rng(np.random.SeedSequence(entropy).spawn(1)[0]),
-        cores=cores, progress=progress, target_accept=target_accept)
+        spec.model(data), draws=draws, tune=tune, chains=chains,
+        rng=np.random.default_rng(np.random.SeedSequence(entropy).spawn(1)[0]), cores=cores, progress=progress,
+        target_accept=target_accept)
     seconds = time.perf_counter() - start
     checks = diagnostics.check_container(container, "nuts")
     out = CalibratedShare(spec=spec, data=data, idata=container, checks=checks, entropy=entropy, seconds=seconds)

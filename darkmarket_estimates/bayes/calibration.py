@@ -23,6 +23,7 @@ from scipy import stats
 from darkmarket_estimates._checks import generator, integer
 from darkmarket_estimates._version import __version__
 from darkmarket_estimates.bayes import _arviz, sampling
+from darkmarket_estimates.bayes.fit import MOST_DRAWS
 from darkmarket_estimates.bayes.protocol import Data, Draws, Spec
 from darkmarket_estimates.plots import style
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+#: Simulations, each with a stream of random numbers of its own.
+MOST = 1_000_000
 #: Bins of the test of uniform ranks.
 BINS = 10
 #: A chain is at most this many times as long as the first one, and a little longer than its predecessor says it must be.
@@ -151,8 +154,9 @@ def calibrate(
     """
     generators = generator(rng)
     entropy = int(generators.integers(2**63))
-    n, kept = integer(n_simulations, "n_simulations", low=1), integer(ranked, "ranked", low=1)
-    first = integer(draws, "draws", low=max(kept, 4))  # of fewer than four draws no effective sample is known
+    n, kept = integer(n_simulations, "n_simulations", low=1, high=MOST), integer(ranked, "ranked", low=1, high=MOST_DRAWS)
+    first = integer(draws, "draws", low=max(kept, 4), high=MOST_DRAWS)  # of fewer than four draws no effective sample is known
+    tune = integer(tune, "tune", low=0, high=MOST_DRAWS)
     streams = np.random.SeedSequence(entropy).spawn(n)
     model = step = None
     ranks: dict[str, list[int]] = {}

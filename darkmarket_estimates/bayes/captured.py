@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import integer, same_length, shown
+from darkmarket_estimates._checks import integer, kind, same_length, shown, text
 from darkmarket_estimates.coverage.arguments import MOST_SCRAPES, measured, whole_array
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.totals import Totals
+from darkmarket_estimates.totals.header import check_window
 
 if TYPE_CHECKING:
     from darkmarket_estimates.listings.dated import DatedListings
@@ -64,6 +65,9 @@ class CaptureCounts:
 
     def __post_init__(self) -> None:
         y = measured(self.value, "value", low=0)
+        text(self.currency, "currency")
+        if not isinstance(self.totals, Totals | None):
+            raise DataError("totals= is the table of the same listings", expected="Totals", got=kind(self.totals))
         if (self.captures is None) == (self.histories is None):
             raise DataError("say once how often each listing was seen", expected="captures= with occasions=, or histories=",
                             got="both" if self.captures is not None else "neither")
@@ -76,7 +80,7 @@ class CaptureCounts:
             h = h.astype(bool)
             same_length(value=y, histories=h)
             t, k, sizes = h.shape[1], h.sum(axis=1), h[y > 0].sum(axis=0).astype(np.float64)
-            if self.occasions not in (None, t):
+            if self.occasions is not None and integer(self.occasions, "occasions") != t:
                 raise DataError("occasions= is not the width of the histories", expected=str(t), got=shown(self.occasions))
         else:
             t = integer(self.occasions, "occasions", low=1, high=MOST_SCRAPES)
@@ -94,7 +98,8 @@ class CaptureCounts:
         left_out = int((~paying).sum())
         notes = (f"{left_out:,} listings of value 0 are left out: they carry no money",) if left_out else ()
         for name, checked in (("value", y[paying]), ("captures", k[paying].astype(np.int64)), ("histories", None),
-                              ("occasions", t), ("scrape_sizes", sizes), ("flags", (*self.flags, *notes))):
+                              ("occasions", t), ("window", check_window(self.window)), ("scrape_sizes", sizes),
+                              ("flags", (*self.flags, *notes))):
             object.__setattr__(self, name, checked)
 
     @classmethod

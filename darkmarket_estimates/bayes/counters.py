@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import float_array, is_number, same_length, shown
+from darkmarket_estimates._checks import float_array, is_number, label, same_length, shown
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
+
+#: Numbers that name a market; NaN is none of them.
+MOST = 1e300
 
 
 def read(counts: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -49,7 +52,7 @@ def _columns(counts: Any) -> Mapping[str, Any]:
                         expected="a frame or mapping: reviews, sales (a vendor a row); market, value where known") from error
     missing = [name for name in ("reviews", "sales") if name not in columns]
     if missing:
-        raise DataError("a counter is missing", expected="columns reviews and sales", got=", ".join(map(str, names)),
+        raise DataError("a counter is missing", expected="columns reviews and sales", got=", ".join(map(label, names)),
                         fix="rename the columns; only markets that print both counters can calibrate")
     return columns
 
@@ -59,7 +62,7 @@ def _labels(x: Any) -> np.ndarray:
     labels = np.asarray(x, dtype=object)  # else a missing name among text would become the text "nan"
     if labels.ndim != 1:
         raise DataError("market has the wrong shape", expected="a name a vendor", got=f"shape {labels.shape}")
-    bad = np.array([not (isinstance(label, str) or (is_number(label) and label == label)) for label in labels], dtype=bool)
+    bad = np.array([not (isinstance(x, str) or (is_number(x) and abs(x) <= MOST)) for x in labels], dtype=bool)
     if bad.any():
         at = int(bad.argmax())
         raise DataError(f"market has no name for {int(bad.sum()):,} vendor(s)", where=f"row {at}", got=shown(labels[at]),

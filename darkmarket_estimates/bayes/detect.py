@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import generator, is_number
+from darkmarket_estimates._checks import generator, is_number, shown
 from darkmarket_estimates._render import amount
 from darkmarket_estimates.bayes.captured import CaptureCounts
 from darkmarket_estimates.bayes.detection import Detection
@@ -158,8 +158,10 @@ def detect(
     DetectionLaws
     """
     spec = Detection() if spec is None else spec
-    if not laws or isinstance(laws, str):
-        raise AssumptionError("laws= names the laws to be shown", got=repr(laws),
+    if not isinstance(spec, Detection):
+        raise AssumptionError("the model of captures cannot be read", expected="bayes.Detection(...)", got=shown(spec))
+    if not isinstance(laws, Sequence) or not laws or isinstance(laws, str):
+        raise AssumptionError("laws= names the laws to be shown", got=shown(laws),
                               expected=f"some of {', '.join(map(repr, LAWS))}")
     seed = int(generator(rng).integers(2**63)) if not is_number(rng) else rng
     posteriors = {law: fit(counts, replace(spec, law=law), rng=seed, confidence_level=confidence_level, **options)

@@ -11,7 +11,9 @@ import numpy as np
 from scipy import special
 
 from darkmarket_estimates import _render
-from darkmarket_estimates._checks import number
+from darkmarket_estimates._checks import confidence_level as check_level
+from darkmarket_estimates._checks import label as written
+from darkmarket_estimates._checks import number, real_array, shown
 from darkmarket_estimates.bayes.protocol import Outcome
 from darkmarket_estimates.budget import COLUMNS
 from darkmarket_estimates.comparison import Ratio
@@ -141,11 +143,11 @@ class DrawsModel(Model):
     ) -> Ratio:
         """Share of a group, draw by draw; see `Estimate.share`."""
         key = self.totals.require_key(of)
-        text = str(label)
+        text = written(label)
         if text not in key.labels or not (key.codes == key.labels.index(text)).any():
             known = [repr(key.labels[c]) for c in np.unique(key.codes)]
             raise DataError(f"{of!r} has no group {text!r}", expected="one of " + _render.listed(known, 12),
-                            got=repr(label), fix="spell the group as the table does")
+                            got=shown(label), fix="spell the group as the table does")
         inside = np.flatnonzero(key.codes == key.labels.index(text))
         everything = np.arange(self.totals.n_cells)
         part, whole = self.total(inside), self.total(everything)
@@ -266,7 +268,7 @@ def estimate_from(outcome: Outcome, *, confidence_level: float, entropy: int = 0
     (3000.0, 1800.0, 'posterior predictive interval')
     """
     cell_group, labels = groups_of(outcome.totals)
-    draws = np.asarray(outcome.draws, dtype=np.float64)
+    draws, level = real_array(outcome.draws, "draws"), check_level(confidence_level)
     if draws.ndim != 2 or draws.shape[1] != len(labels) or not len(draws):
         raise DataError("the draws do not fit the groups", expected=f"(n_draws, {len(labels)})", got=str(draws.shape))
     if not np.isfinite(draws).all():
@@ -277,4 +279,4 @@ def estimate_from(outcome: Outcome, *, confidence_level: float, entropy: int = 0
         target=outcome.currency, draws=draws, cell_group=cell_group,
         group_cells=np.bincount(cell_group, minlength=len(labels)), shared=outcome.shared, fit=outcome,
     )
-    return build(model, confidence_level, (*outcome.totals.header.flags, *outcome.flags, *flags))
+    return build(model, level, (*outcome.totals.header.flags, *outcome.flags, *flags))

@@ -7,12 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, generator, integer, number
+from darkmarket_estimates._checks import choice, generator, integer, number, shown
 from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.bayes import diagnostics, sampling
 from darkmarket_estimates.bayes.posterior import Posterior, finish
 from darkmarket_estimates.bayes.protocol import Spec
 from darkmarket_estimates.errors import AssumptionError
+
+#: Iterations of a chain, and chains, that no memory holds.
+MOST_DRAWS, MOST_CHAINS = 100_000_000, 10_000
+
+
+def lengths(draws: Any, tune: Any, chains: Any) -> tuple[int, int | None, int]:
+    """Draws, iterations before them and chains as whole numbers, else `AssumptionError`."""
+    return (integer(draws, "draws", low=4, high=MOST_DRAWS),
+            None if tune is None else integer(tune, "tune", low=0, high=MOST_DRAWS),
+            integer(chains, "chains", low=1, high=MOST_CHAINS))
 
 
 def fit(
@@ -79,12 +89,11 @@ def fit(
         A rule is broken.
     """
     if not isinstance(spec, Spec):
-        raise AssumptionError("the model cannot be fitted", got=repr(spec), expected="a model such as ReviewCount(...)",
+        raise AssumptionError("the model cannot be fitted", got=shown(spec), expected="a model such as ReviewCount(...)",
                               fix="see bayes.protocol.Spec for the methods of a model")
     choice(method, "method", sampling.METHODS)
     choice(on_failure, "on_failure", ("warn", "raise", "ignore"))
-    draws, tune = integer(draws, "draws", low=4), None if tune is None else integer(tune, "tune", low=0)
-    chains = integer(chains, "chains", low=1)
+    draws, tune, chains = lengths(draws, tune, chains)
     level = check_level(confidence_level)
     target = number(target_accept, "target_accept", low=0.5, high=1, open_high=True)
     estimand = choice(spec.estimands[0] if estimand is None else estimand, "estimand", spec.estimands)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+#: Draws of the prior that a table of it is made of, at most.
+MOST_DRAWS = 1_000_000
 #: A statistic of the data this far in the tails of its replicates, both together, is named.
 EXTREME = 0.02
 
@@ -122,7 +124,7 @@ def prior_table(spec: Any, totals: Any, *, draws: int, rng: Any) -> pd.DataFrame
     rng = generator(rng)
     data = spec.data(totals)
     made = []
-    for _ in range(integer(draws, "draws", low=10)):
+    for _ in range(integer(draws, "draws", low=10, high=MOST_DRAWS)):
         made.append(_described(spec.simulate(rng, data)[1].own.vendors))
     seen = _described(data.own.vendors)
     units = {"reviews a vendor": "reviews", "mean value of a review": totals.header.currency,

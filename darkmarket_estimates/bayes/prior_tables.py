@@ -9,6 +9,7 @@ from scipy import special
 
 from darkmarket_estimates._checks import generator, integer
 from darkmarket_estimates.bayes.detection_law import seen_share
+from darkmarket_estimates.bayes.predictive import MOST_DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def described(made: dict[str, np.ndarray], observed: dict[str, float], units: di
 
 def of_shares(spec: Any, counts: Any, *, draws: int, rng: Any) -> pd.DataFrame:
     """Share of any market, and of the smallest and the largest vendors of one market beside each other."""
-    data, random, n = spec.data(counts), generator(rng), integer(draws, "draws", low=10)
+    data, random, n = spec.data(counts), generator(rng), integer(draws, "draws", low=10, high=MOST_DRAWS)
     truths = [spec.simulate(random, data)[0] for _ in range(n)]
     first = np.array([truth["logit_share"][0] for truth in truths])
     gap = np.array([truth["class_logit"][0, -1] - truth["class_logit"][0, 0] for truth in truths])
@@ -42,7 +43,7 @@ def of_shares(spec: Any, counts: Any, *, draws: int, rng: Any) -> pd.DataFrame:
 def of_detection(spec: Any, counts: Any, *, draws: int, rng: Any) -> pd.DataFrame:
     """Share of listings of average value that is seen, and money of all listings if these were the chances."""
     data, random = spec.data(counts), generator(rng)
-    n, t, x = integer(draws, "draws", low=10), data.arrays["counts"].shape[1], data.arrays["x"]
+    n, t, x = integer(draws, "draws", low=10, high=MOST_DRAWS), data.arrays["counts"].shape[1], data.arrays["x"]
     money = data.arrays["counts"].sum(axis=1) * data.own.mean
     seen, total = np.empty(n), np.empty(n)
     for i in range(n):
@@ -57,7 +58,7 @@ def of_detection(spec: Any, counts: Any, *, draws: int, rng: Any) -> pd.DataFram
 def of_trend(spec: Any, totals: Any, *, draws: int, rng: Any) -> pd.DataFrame:
     """Reviewed turnover of a day in the first and in the last month, and growth."""
     data, random = spec.data(totals), generator(rng)
-    n, centre = integer(draws, "draws", low=10), data.own[2]
+    n, centre = integer(draws, "draws", low=10, high=MOST_DRAWS), data.own[2]
     y = np.stack([spec.simulate(random, data)[1].arrays["y"] for _ in range(n)]) + centre
     unit = data.totals.header.currency
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates._checks import float_array, same_length
+from darkmarket_estimates._checks import float_array, generator, number, real_array, same_length
 from darkmarket_estimates.errors import DataError
 
 #: Components kept, points of the table of quantiles, and normal scores that the table reaches beyond every component.
@@ -91,13 +91,13 @@ class ShareLaw:
 
     def cdf(self, x: Any) -> Any:
         """Probability that the share is at most `x`."""
-        z = special.logit(np.clip(np.asarray(x, dtype=float), 0.0, 1.0))
+        z = special.logit(np.clip(real_array(x, "x"), 0.0, 1.0))
         value = special.ndtr((z[..., None] - self.centres) / self.sds).mean(axis=-1)
         return float(value) if value.ndim == 0 else value
 
     def pdf(self, x: Any) -> Any:
         """Density of the share."""
-        x = np.asarray(x, dtype=float)
+        x = real_array(x, "x")
         inside = (x > 0) & (x < 1)
         safe = np.where(inside, x, 0.5)
         z = (special.logit(safe)[..., None] - self.centres) / self.sds
@@ -107,11 +107,11 @@ class ShareLaw:
 
     def ppf(self, p: Any) -> Any:
         """Quantile at probability `p`."""
-        return self._at(special.ndtri(np.asarray(p, dtype=float)))
+        return self._at(special.ndtri(real_array(p, "p")))
 
     def isf(self, p: Any) -> Any:
         """Quantile at upper tail probability `p`."""
-        return self._at(-special.ndtri(np.asarray(p, dtype=float)))
+        return self._at(-special.ndtri(real_array(p, "p")))
 
     def _at(self, score: np.ndarray) -> Any:
         value = special.expit(np.interp(score, self._score, self._logit))
@@ -120,7 +120,7 @@ class ShareLaw:
 
     def rvs(self, size: Any = None, random_state: np.random.Generator | int | None = None) -> Any:
         """Draws: a component, then its logit-normal law."""
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         pick = rng.integers(len(self.centres), size=size)
         return special.expit(self.centres[pick] + self.sds[pick] * rng.standard_normal(size))
 
@@ -147,6 +147,7 @@ class ShareLaw:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Central interval that holds the share with probability `level`."""
+        level = number(level, "level", low=0, high=1)
         return float(self.ppf((1 - level) / 2)), float(self.ppf((1 + level) / 2))
 
     def __repr__(self) -> str:

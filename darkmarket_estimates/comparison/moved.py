@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from darkmarket_estimates.distribution.factors import sobol
+from darkmarket_estimates.distribution.segments import kinds
 from darkmarket_estimates.factors import Factor
 
 #: Points over factors that differ between groups.
@@ -37,12 +38,8 @@ def moved_sums(
         Where each factor acts.
     logs : array of shape (n_points, n_factors)
     """
-    kind = np.zeros(len(values), dtype=np.int64)
-    for on in acts:
-        kind = np.unique(2 * kind + on, return_inverse=True)[1]
-    n_kinds = int(kind.max(initial=0)) + 1
-    first = np.full(n_kinds, -1)
-    first[kind] = np.arange(len(kind))
+    kind, first = kinds(acts, len(values))
+    n_kinds = len(first)
     concerned = np.array([on[first] for on in acts], dtype=float)  # (factor, kind)
     parts = np.bincount(row * n_kinds + kind, values, n_rows * n_kinds).reshape(n_rows, n_kinds)
     return np.exp(logs @ concerned) @ parts.T

@@ -6,7 +6,7 @@ For factors :math:`m_k` of disjoint parts a share or a ratio is linear-fractiona
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -43,12 +43,16 @@ def extremes(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def share_bounds(model: Model, inside: np.ndarray, cells: np.ndarray, factors: Iterable[Factor]) -> tuple[float, float]:
-    """Smallest and largest share over the Ranges among the factors, which act on parts."""
+def share_bounds(
+    model: Model, groups: Sequence[np.ndarray], factors: Sequence[Factor]
+) -> list[tuple[float, float]]:
+    """Smallest and largest share of each group, whose cells are given, over the Ranges among the factors, which act on parts."""
     key = model.totals.keys[_one_column(f for f in factors if f.is_range)]
-    x = [model.y[cells] * model.multiplier(cells, model.configuration(end)) for end in ("low", "high")]
-    a, b = (np.array([np.bincount(key.codes[cells], own * on, len(key.labels)) for own in x]) for on in (inside, 1.0))
-    return extremes(a, b)
+    every = np.arange(model.totals.n_cells)
+    x = [model.y * model.multiplier(every, model.configuration(end)) for end in ("low", "high")]
+    whole, *parts = (np.array([np.bincount(key.codes[cells], own[cells], len(key.labels)) for own in x])
+                     for cells in (every, *groups))
+    return [extremes(part, whole) for part in parts]
 
 
 def ratio_bounds(twins: Twins, pair: Pair) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -211,3 +211,27 @@ class Hull(BaseLaw):
 def hull_ends(p: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Quantiles of the hull from those of two laws."""
     return np.where(p < 0.5, np.minimum(a, b), np.where(p > 0.5, np.maximum(a, b), (a + b) / 2))
+
+
+def sides(law: Law) -> dict[str, Law]:
+    """Laws by name: the two of a hull, also where a factor or a mixture lies over it; else the law itself, without a name.
+
+    The hull is the wider of the two at every level. Between their medians its own distribution function is flat, so a
+    median or a density is one of its sides'.
+
+    Examples
+    --------
+    >>> from darkmarket_estimates.distribution.law import NormalLaw
+    >>> hull = Hull(NormalLaw(10.0, 1.0), NormalLaw(12.0, 1.0))
+    >>> {name: float(law.quantile(0.5)) for name, law in sides(ScaledMixture(hull, [2.0], [1.0])).items()}
+    {'BCa': 20.0, 'tail rule': 24.0}
+    """
+    if isinstance(law, Hull):
+        return {"BCa": law.law_a, "tail rule": law.law_b}
+    if isinstance(law, ScaledMixture):
+        return {side: replace(law, law=part) for side, part in sides(law.law).items()}
+    if isinstance(law, Mixture):
+        each = [sides(part) for part in law.laws]
+        names = max(each, key=len)  # a law that is no hull stands on both sides
+        return {side: replace(law, laws=[e.get(side, part) for e, part in zip(each, law.laws, strict=True)]) for side in names}
+    return {"": law}

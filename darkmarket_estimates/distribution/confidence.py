@@ -125,7 +125,7 @@ def tabulated(law: Law) -> Law:
 
 def skewness(x: np.ndarray) -> float:
     """Return the skewness of a compound Poisson total: sum(x**3) / sum(x**2)**1.5, at most 1."""
-    return float((x**3).sum() / (x @ x) ** 1.5)
+    return float((x * x * x).sum() / moments.sum_product(x, x) ** 1.5)
 
 
 def accelerated(law: GridLaw, point: float, acceleration: float) -> GridLaw:

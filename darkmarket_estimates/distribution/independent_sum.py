@@ -7,18 +7,18 @@ and these frequencies hold all of it; else it has atoms, and each vendor is laid
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, interpolate
+from scipy import fft
 
 from darkmarket_estimates.distribution.compound_poisson import split
 from darkmarket_estimates.distribution.law import GridLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.splines import through
 from darkmarket_estimates.distribution.unit_laws import unit_laws
 from darkmarket_estimates.distribution.vendors import Vendors
 
@@ -29,7 +29,6 @@ FADED = 1e-6  # a transform this small has nothing behind it
 _N_FREQUENCIES = 64
 _TURN = 0.5  # radians that the fastest class may turn between two frequencies
 _CELLS_AT_ONCE = 2**18
-MOST_KEPT = 256  # knots of a spline whose matrix is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,28 +237,8 @@ def _classes_transform(
         return np.exp(np.conj(log))
     n = int(np.searchsorted(grid, last, side="right"))
     out[n:] = 0.0
-    out[:n] = np.exp(_through(t, log, grid[:n]))
+    out[:n] = np.exp(through(t, log, grid[:n]))
     return np.conj(out)  # numpy's forward transform has exp(-i t x)
-
-
-def _through(t: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Cubic spline through complex values at knots that are ``t[-1] * linspace(0, 1) ** 2``."""
-    if len(t) > MOST_KEPT:
-        return interpolate.CubicSpline(t, y)(x)
-    both = _slopes_of(len(t)) @ np.column_stack([y.real, y.imag]) / t[-1]
-    slope = both[:, 0] + 1j * both[:, 1]
-    at = np.minimum((np.sqrt(x / t[-1]) * (len(t) - 1)).astype(np.int64), len(t) - 2)
-    width = t[at + 1] - t[at]
-    s = (x - t[at]) / width
-    return ((1 + 2 * s) * (1 - s) ** 2 * y[at] + s**2 * (3 - 2 * s) * y[at + 1]
-            + width * s * (1 - s) * ((1 - s) * slope[at] - s * slope[at + 1]))
-
-
-@functools.lru_cache(maxsize=32)
-def _slopes_of(n: int) -> np.ndarray:
-    """Matrix that takes values at ``linspace(0, 1, n) ** 2`` to the slopes there of the spline through them."""
-    knots = np.linspace(0.0, 1.0, n) ** 2
-    return interpolate.CubicSpline(knots, np.eye(n))(knots, 1)
 
 
 # -- laws ---------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,15 @@ import numpy as np
 from darkmarket_estimates.review_share import beta_shape
 
 
+def sum_product(x: np.ndarray, y: np.ndarray) -> float:
+    """Sum of x y over the vendors, added in pairs by this thread alone.
+
+    The threads of a dot product cost more than they save here, most of all where other work has the processors, and its
+    rounding depends on their number.
+    """
+    return float((x * y).sum())
+
+
 def realised_variance(y: np.ndarray, q: np.ndarray, share: float, spread: float) -> float:
     r"""Mean squared error of ``sum(y) / share`` about the realised total.
 
@@ -37,7 +46,7 @@ def realised_variance(y: np.ndarray, q: np.ndarray, share: float, spread: float)
         In the square of the currency of ``y``.
     """
     second = share**2 + spread**2
-    return float((spread**2 * (y @ y) + share * (share - second) * q.sum()) / (share**2 * second))
+    return float((spread**2 * sum_product(y, y) + share * (share - second) * q.sum()) / (share**2 * second))
 
 
 def realised_parts(
@@ -55,14 +64,14 @@ def realised_parts(
     a, b = beta_shape(share, spread)
     if spread_law == "conservative":
         between = b * (a + b) / (a**2 * (a - 1))
-        return float(between * (y @ y)), float(between * a * q.sum())
+        return between * sum_product(y, y), float(between * a * q.sum())
     between = b * (a + b) / a**3
-    return float(between * (y @ y)), float(between * (a + 1) * q.sum())
+    return between * sum_product(y, y), float(between * (a + 1) * q.sum())
 
 
 def expected_variance(x: np.ndarray) -> float:
     """Variance ``sum(x**2)`` of a total of vendor marks when their number is Poisson."""
-    return float(x @ x)
+    return sum_product(x, x)
 
 
 def fixed_number_factor(x: np.ndarray, n_vendors: int) -> float:
@@ -70,7 +79,7 @@ def fixed_number_factor(x: np.ndarray, n_vendors: int) -> float:
 
     ``n_vendors`` counts the vendors without a sale too.
     """
-    total, square = float(x.sum()), float(x @ x)
+    total, square = float(x.sum()), sum_product(x, x)
     if n_vendors < 2 or square == 0:
         return math.nan
     return math.sqrt(max(0.0, n_vendors / (n_vendors - 1) * (1 - total**2 / (n_vendors * square))))
@@ -82,4 +91,4 @@ def effective_number(x: np.ndarray) -> float:
     if peak == 0:
         return 0.0
     scaled = x / peak  # squares of huge values would overflow
-    return float(scaled.sum() ** 2 / (scaled @ scaled))
+    return float(scaled.sum() ** 2 / sum_product(scaled, scaled))

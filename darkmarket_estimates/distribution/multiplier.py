@@ -94,14 +94,17 @@ class Multiplier:
             n = N_JACOBI[self.alpha >= LIGHT]
         return _jacobi(n, self.alpha, self.beta)
 
-    def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies), continuous along `t` from 0."""
-        price, number = q / y, (y * y / q)[:, None]
-        turn = np.outer(price, t)
+    def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray, n_nodes: int | None = None) -> np.ndarray:
+        """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies), continuous along `t` from 0.
+
+        `t` is the same for all vendors, or has a row for each.
+        """
+        number = (y * y / q)[:, None]
+        turn = (q / y)[:, None] * t
         cosine, sine = -2 * np.sin(turn / 2) ** 2, np.sin(turn)  # of exp(i price t) - 1
-        centre = np.outer(y, t) * (1 - 1 / self.share)
+        centre = y[:, None] * t * (1 - 1 / self.share)
         total = np.zeros(turn.shape, dtype=np.complex128)
-        for share, weight in zip(*self.nodes(), strict=True):
+        for share, weight in zip(*self.nodes(n_nodes), strict=True):
             # (1 - odds (e^{i price t} - 1))^-number, in real arithmetic: complex powers are three times slower
             odds = (1 - share) / share
             real, imaginary = -odds * cosine, -odds * sine

@@ -7,21 +7,20 @@ A and B cancels. Where review shares differ by group the signed total is the sum
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from darkmarket_estimates import _checks as checks
-from darkmarket_estimates.distribution import moments
 from darkmarket_estimates.distribution.expected_ratios import METHODS, ratio_expected, ratios_expected
 from darkmarket_estimates.distribution.law import PointLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.ratio_grids import RatioLaw, check_denominator, mirror, tabulate
 from darkmarket_estimates.distribution.realised import realised_totals
 from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.signed_totals import SignedTotals
+from darkmarket_estimates.distribution.strata import Stratum
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.errors import DataError
 
@@ -69,59 +68,6 @@ def ratio_realised(
     return ratios_realised([only], nested=nested, spread_law=spread_law)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Stratum:
-    """Vendors under one mean review share: what they have in A and in B, ratio by ratio.
-
-    Attributes
-    ----------
-    a, b, qa, qb : array of shape (n_vendors,)
-    start : int array of shape (n_ratios + 1,)
-        Where the vendors of each ratio begin.
-    share, spread : float
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-    qa: np.ndarray
-    qb: np.ndarray
-    start: np.ndarray
-    share: float
-    spread: float
-
-    @property
-    def owner(self) -> np.ndarray:
-        """Ratio of each vendor."""
-        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum over the vendors of each ratio."""
-        return np.bincount(self.owner, values, len(self.start) - 1)
-
-    def turned(self, which: np.ndarray) -> Stratum:
-        """What is in B and not in A, for some of the ratios."""
-        turn = which[self.owner]
-        return replace(self, a=np.where(turn, np.maximum(self.b - self.a, 0), self.a),
-                       qa=np.where(turn, np.maximum(self.qb - self.qa, 0), self.qa))
-
-    def in_units(self, power: int) -> Stratum:
-        """In units of 2^power, which rounds nothing: squares of huge or tiny marks would leave the range of floats."""
-        return replace(self, a=np.ldexp(self.a, -power), b=np.ldexp(self.b, -power),
-                       qa=np.ldexp(self.qa, -2 * power), qb=np.ldexp(self.qb, -2 * power))
-
-    def form(self, r: np.ndarray, rows: np.ndarray | slice, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Values and sums of squares of A - r B, vendor by vendor."""
-        part, rest = self.qa[rows], np.maximum(self.qb - self.qa, 0)[rows] if nested else self.qb[rows]
-        q = (1 - r) ** 2 * part + r**2 * rest if nested else part + r**2 * rest
-        return np.where(q > 0, self.a[rows] - r * self.b[rows], 0.0), q
-
-    def variance(self, r: np.ndarray, *, nested: bool) -> np.ndarray:
-        """Variance of A - r B, at one r for each ratio."""
-        y, q = self.form(r[self.owner], slice(None), nested=nested)
-        return np.array([sum(moments.realised_parts(y[i:j], q[i:j], self.share, self.spread))
-                         for i, j in itertools.pairwise(self.start.tolist())])
-
-
 def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str = "default") -> list[RatioLaw]:
     """Laws of many ratios in one pass, their vendors under one or several review shares.
 
@@ -142,24 +88,40 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
     >>> round(law.value, 4), law.quantile([0.025, 0.975]).round(2)
     (0.4911, array([0.38, 0.6 ]))
     """
-    for s in strata:
-        Multiplier.of(s.share, s.spread, spread_law)  # checks the three
+    multipliers = [Multiplier.of(s.share, s.spread, spread_law) for s in strata]
     power = int(np.frexp(max(float(s.b.max(initial=0)) for s in strata))[1])
     strata = [s.in_units(power) for s in strata]
-    whole = np.sum([s.sums(s.b) / s.share for s in strata], axis=0)
-    value = np.sum([s.sums(s.a) / s.share for s in strata], axis=0) / whole
+    n = len(strata[0].start) - 1
+
+    def added(parts: Iterable[np.ndarray]) -> np.ndarray:  # stratum by stratum, so that no ratio's digits depend on the others
+        return sum(parts, np.zeros(n))
+
+    whole = added(s.sums(s.b) / s.share for s in strata)
+    value = added(s.sums(s.a) / s.share for s in strata) / whole
     # the law of a large share is the mirror image of that of the rest
     mirrored = (value > 0.5) & (value < 1) if nested else np.zeros(len(value), dtype=bool)
     strata = [s.turned(mirrored) for s in strata]
-    value = np.where(mirrored, np.sum([s.sums(s.a) / s.share for s in strata], axis=0) / whole, value)
-    deviation = np.sqrt(np.sum([s.variance(value, nested=nested) for s in strata], axis=0)) / whole
+    value = np.where(mirrored, added(s.sums(s.a) / s.share for s in strata) / whole, value)
+    deviation = np.sqrt(added(s.variance(value, nested=nested) for s in strata)) / whole
     wide = np.flatnonzero((value > 0) & ((value < 1) | (not nested)) & (deviation > 0))
 
+    signed = SignedTotals.of(strata, multipliers, value, whole, nested=nested)
+
     def probability(r: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """By one sum where the law is smooth, else by the grids of its atoms."""
+        rows = wide[which]
+        out = np.full(len(r), np.nan)
+        smooth = signed.smooth[rows]
+        out[smooth] = signed.probability(r[smooth], rows[smooth])
+        if (rough := np.isnan(out)).any():
+            out[rough] = by_grids(r[rough], rows[rough])
+        return out
+
+    def by_grids(r: np.ndarray, rows: np.ndarray) -> np.ndarray:
         found = []
         for s in strata:
-            rows, begin = pick(s.start, wide[which])
-            form = s.form(np.repeat(r, np.diff(begin)), rows, nested=nested)
+            vendors, begin = pick(s.start, rows)
+            form = s.form(np.repeat(r, np.diff(begin)), vendors, nested=nested)
             found.append(realised_totals(*form, begin, s.share, s.spread, spread_law=spread_law, signed=True))
         return np.array([independent_sum(parts).cdf(0.0) for parts in zip(*found, strict=True)])
 

@@ -125,7 +125,7 @@ def _totals(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multipl
     else:
         ends = np.append(begin, len(y))
         if signed:
-            y, q, ends = _two_sided(y, q, ends, multiplier)
+            y, q, ends = two_sided(y, q, ends, multiplier)
         found = total_laws(arrange(y, q, ends, multiplier), multiplier)
     for at, law in zip(some, found, strict=True):
         laws[at] = law
@@ -258,7 +258,7 @@ def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:
     return y[keep], q[keep]
 
 
-def _two_sided(
+def two_sided(
     y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multiplier
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vendors whose parts nearly cancel (y^2 < q) as one part on each side of 0.

@@ -105,11 +105,18 @@ def block_starts(centre: float, deviation: float, end: float) -> np.ndarray:
         bulk = np.arange(first, int(last / stride) + 2, dtype=np.float64) * stride
         wide = BLOCKS * stride
         if first * stride < wide:
-            fine = np.unique(np.floor(np.geomspace(1, wide, BLOCKS * math.ceil(math.log(wide)) + 1)))
+            fine = _fine(stride)
             bulk = np.concatenate([[0.0], fine, bulk[bulk > fine[-1]]])
     if end <= bulk[-1]:
         return bulk
     growth = 1 + 1 / BLOCKS
     steps = math.ceil(math.log(max(end / bulk[-1], growth)) / math.log(growth))
-    beyond = np.unique(np.floor(bulk[-1] * growth ** np.arange(1, steps + 1)))
-    return np.concatenate([bulk, beyond[beyond > bulk[-1]]])
+    beyond = np.floor(bulk[-1] * growth ** np.arange(1, steps + 1))
+    return np.concatenate([bulk, beyond[np.diff(beyond, prepend=bulk[-1]) > 0]])
+
+
+@functools.lru_cache(maxsize=256)
+def _fine(stride: int) -> np.ndarray:
+    """First counts of the blocks from 1 to the bulk."""
+    wide = BLOCKS * stride
+    return np.unique(np.floor(np.geomspace(1, wide, BLOCKS * math.ceil(math.log(wide)) + 1)))

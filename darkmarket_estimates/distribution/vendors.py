@@ -69,8 +69,8 @@ def arrange(y: np.ndarray, q: np.ndarray, start: np.ndarray, multiplier: Multipl
     dominant = order[_dominates(variance[order], weight[order], np.add.reduceat(variance, first), np.diff(start), owner[order])]
     small = np.ones(len(y), dtype=bool)
     small[dominant] = False
-    classes, counts, of = _classes(y[small], q[small], variance[small], owner[small])
-    return Vendors(np.column_stack([y[dominant], q[dominant]]), classes, counts, _starts(owner[dominant], n),
+    like, counts, of = classes(y[small], q[small], variance[small], owner[small])
+    return Vendors(np.column_stack([y[dominant], q[dominant]]), like, counts, _starts(owner[dominant], n),
                    _starts(of, n), sums, unit)
 
 
@@ -105,7 +105,7 @@ def _dominates(
     return rank < np.where(size <= FEW, size, np.minimum(np.minimum(found, size), _N_LARGEST))[owner]
 
 
-def _classes(
+def classes(
     y: np.ndarray, q: np.ndarray, variance: np.ndarray, owner: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classes by sign, by size and by number of reviews: their pairs, their weights, and the total each belongs to."""

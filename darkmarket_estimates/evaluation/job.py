@@ -79,7 +79,7 @@ class Job:
         drawn = self.market.simulate(rng) if isinstance(self.market, MarketSpec) else self.market(rng)
         if isinstance(drawn, Market):
             if callable(self.truth):
-                truths = dict.fromkeys(ESTIMANDS, float(self.truth(drawn)))
+                truths = dict.fromkeys(ESTIMANDS, number(self.truth(drawn), "the truth"))
             else:
                 expected = drawn.spec.expected_turnover
                 truths = {"realised": drawn.truth.realised_turnover,

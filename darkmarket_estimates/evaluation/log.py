@@ -9,27 +9,32 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from darkmarket_estimates._checks import label, shown
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.evaluation.job import COLUMNS, NUMBERS
 
 FORMAT = "darkmarket_estimates benchmark 1"
+#: Of whole numbers that are written in digits: beyond them no float holds one either.
+MOST_BITS = 1024
 
 
 def described(x: Any) -> Any:
     """Return what can be said of an option as JSON holds it: names of functions, no addresses in memory."""
     if isinstance(x, Mapping):
-        return {str(k): described(v) for k, v in x.items()}
+        return {label(k): described(v) for k, v in x.items()}
     if hasattr(x, "dist") and hasattr(x, "kwds"):  # a frozen scipy.stats distribution
         return f"{x.dist.name}{x.args}{x.kwds or ''}"
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
-    return x if x is None or isinstance(x, int | float | str) else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(x))
+    if isinstance(x, int) and x.bit_length() > MOST_BITS:
+        return shown(x)
+    return x if x is None or isinstance(x, int | float | str) else re.sub(r" at 0x[0-9a-fA-F]+", "", shown(x))
 
 
 def as_path(path: Any) -> Path:
     """Return the path of a file."""
     if not isinstance(path, str | Path) or not str(path):
-        raise DataError("this is no path of a file", expected="text or a pathlib.Path", got=repr(path))
+        raise DataError("this is no path of a file", expected="text or a pathlib.Path", got=shown(path))
     return Path(path)
 
 

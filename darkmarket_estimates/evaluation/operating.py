@@ -112,7 +112,7 @@ def benchmark(
     job = Job(
         variants=read_variants(variants), market=_market(market), scraper=_scraper(scraper), prepare=_prepare(prepare),
         truth=_truth(truth),
-        confidence_level=check.confidence_level(confidence_level), scenario=str(scenario), entropy=root.entropy,
+        confidence_level=check.confidence_level(confidence_level), scenario=check.label(scenario), entropy=root.entropy,
         spawn_key=tuple(root.spawn_key),
     )
     n, processes = check.integer(n_simulations, "n_simulations", low=1), check.integer(processes, "processes", low=1)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from darkmarket_estimates._checks import shown
 from darkmarket_estimates.api import turnover
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.bayes import Posterior, fit
@@ -98,20 +99,20 @@ def read_variants(variants: Any) -> dict[str, Variant]:
                         got="none" if isinstance(variants, Mapping) else type(variants).__name__)
     for name, variant in variants.items():
         if not isinstance(name, str) or not (isinstance(variant, Mapping) or callable(variant)):
-            raise DataError("a variant cannot be read", where=repr(name), got=type(variant).__name__,
+            raise DataError("a variant cannot be read", where=shown(name), got=type(variant).__name__,
                             expected="a name, and a mapping of options or a callable of the data")
         if isinstance(variant, Mapping) and "turnover" in variant:
             if not isinstance(variant["turnover"], Mapping):
-                raise DataError("the turnover options of a variant are no mapping", where=repr(name),
+                raise DataError("the turnover options of a variant are no mapping", where=shown(name),
                                 expected='{"turnover": {"review_rate": 0.5}}', got=type(variant["turnover"]).__name__)
             extra = sorted(set(variant) - {"turnover", *UPSTREAM})
             if extra:
-                raise DataError("a variant has options beside its turnover options", where=repr(name),
+                raise DataError("a variant has options beside its turnover options", where=shown(name),
                                 expected="clean, by, bands and turnover", got=", ".join(extra),
                                 fix='put them into "turnover", or leave that level out')
         if isinstance(variant, Mapping) and not isinstance(variant.get("clean"), HoldingPrice | None):
-            raise DataError("the cleaning rule of a variant cannot be read", where=repr(name),
-                            expected="HoldingPrice(...) or None", got=repr(variant["clean"]))
+            raise DataError("the cleaning rule of a variant cannot be read", where=shown(name),
+                            expected="HoldingPrice(...) or None", got=shown(variant["clean"]))
     return dict(variants)
 
 
@@ -159,13 +160,13 @@ def _read(result: Any, confidence_level: float) -> dict[str, Any]:
         }
     try:
         numbers = [float(x) for x in result] if isinstance(result, tuple | list) else [float(result)]
-    except TypeError:
+    except (TypeError, OverflowError):
         numbers = []
     if len(numbers) not in (1, 3) or math.isnan(numbers[0]):
-        raise DataError("the answer of a variant cannot be read", got=repr(result),
+        raise DataError("the answer of a variant cannot be read", got=shown(result),
                         expected="an Estimate, a number, or (value, low, high)")
     value, low, high = numbers if len(numbers) == 3 else (numbers[0], math.nan, math.nan)
     if low > high:
-        raise DataError("the ends of a variant's interval are swapped", expected="low <= high", got=repr(result))
+        raise DataError("the ends of a variant's interval are swapped", expected="low <= high", got=shown(result))
     return {"value": value, "low": low, "high": high, "confidence_level": confidence_level,
             "kind": "point" if math.isnan(low) or math.isnan(high) else "interval"}

@@ -14,6 +14,7 @@ from darkmarket_estimates.distribution.factors import sobol
 from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
 from darkmarket_estimates.distribution.realised import realised, realised_totals, realised_totals_uncertain_share
 from darkmarket_estimates.distribution.relative import positive_nodes, scaled
+from darkmarket_estimates.distribution.segments import kinds
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference.names import BETWEEN_VENDORS, UNREVIEWED, VENDORS_SAMPLED
@@ -234,22 +235,15 @@ def _unlinked(
         return None
     worth = model.y[cells] > 0
     cells = cells[worth]
-    inside = {i: f.share_of(cells) for i, f in acting.items()}
-    partial = {i: here for i, here in inside.items() if not here.all()}
+    partial = {i: here for i, f in acting.items() if not (here := f.share_of(cells)).all()}
     shares = [f.share_of(cells) for f in model.factors if f.name == REVIEW_SHARE]
-    pattern = np.zeros(len(cells), dtype=np.int64)
-    for here in (*partial.values(), *shares):
-        pattern = np.unique(pattern * 2 + here, return_inverse=True)[1]
-    split = [cells[pattern == code] for code in np.unique(pattern)]
-    own = [{i: acting[i] for i, here in partial.items() if here[pattern == code].any()} for code in np.unique(pattern)]
-    if any(sum(i in mine for mine in own) > 1 for i in partial):
+    pattern, first = kinds((*partial.values(), *shares), len(cells))
+    # a factor that acts on several parts links them: so does a share, which draws one for a vendor in both
+    if any(here[first].sum() > 1 for here in (*partial.values(), *shares)):
         return None
-    for here in shares:  # a share that acts on several parts draws one share for a vendor in both
-        if sum(here[pattern == code].any() for code in np.unique(pattern)) > 1:
-            return None
-    if any(acting[i].name == REVIEW_SHARE for i in inside if i not in partial):
+    if any(f.name == REVIEW_SHARE for i, f in acting.items() if i not in partial):
         return None
-    return list(zip(split, own, strict=True))
+    return [(cells[pattern == code], {i: acting[i] for i, here in partial.items() if here[one]}) for code, one in enumerate(first)]
 
 
 def _over_points(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:

@@ -125,11 +125,22 @@ class Model:
 
     def value(self, cells: np.ndarray, scenario: str) -> float:
         """The total in a scenario."""
-        return float(self.y[cells] @ self.multiplier(cells, self.configuration(scenario)))
+        return moments.sum_product(self.y[cells], self.multiplier(cells, self.configuration(scenario)))
+
+    def values(self, rows: Sequence[np.ndarray], scenario: str) -> list[float]:
+        """The totals of many rows: those of `value`."""
+        if type(self).value is not Model.value:  # a model with values of its own
+            return [self.value(cells, scenario) for cells in rows]
+        return self.sums(rows, self.configuration(scenario))
+
+    def sums(self, rows: Sequence[np.ndarray], at: Configuration) -> list[float]:
+        """Sums of the reviewed values of many rows, every factor applied."""
+        m = self.multiplier(np.arange(self.totals.n_cells), at)
+        return [moments.sum_product(self.y[cells], m[cells]) for cells in rows]
 
     def floor(self, cells: np.ndarray) -> float:
         """What the reviews alone show: nothing is divided by a share, a Range is at its low end."""
-        return float(self.y[cells] @ self.multiplier(cells, self.floor_configuration()))
+        return moments.sum_product(self.y[cells], self.multiplier(cells, self.floor_configuration()))
 
     def floor_configuration(self) -> dict[int, float]:
         """Values of the factors under which the total is the floor."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from darkmarket_estimates._checks import shown
 from darkmarket_estimates.assumptions.coverage import Huggins
 from darkmarket_estimates.engines.memory import MemoryTable
 from darkmarket_estimates.engines.protocol import ListingTable
@@ -18,8 +19,8 @@ from darkmarket_estimates.totals.cells import collect
 
 def one_model(assumptions: Sequence[Huggins]) -> Huggins | None:
     """The detection model among ``assumptions=``, or None."""
-    if any(not isinstance(spec, Huggins) for spec in assumptions) or len(assumptions) > 1:
-        raise AssumptionError("assumptions= takes one Huggins(...)", got=repr(assumptions),
+    if not isinstance(assumptions, Sequence) or any(not isinstance(s, Huggins) for s in assumptions) or len(assumptions) > 1:
+        raise AssumptionError("assumptions= takes one Huggins(...)", got=shown(assumptions),
                               fix="every other assumption goes into turnover()")
     return assumptions[0] if assumptions else None
 

@@ -19,6 +19,9 @@ from darkmarket_estimates.listings.captures import Captures
 from darkmarket_estimates.listings.instants import instants, required
 from darkmarket_estimates.totals import MISSING, Key
 
+#: On a page, at most: up to here floats count one by one.
+MOST_REVIEWS = 1 << 53
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pages:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from darkmarket_estimates._checks import choice, integer
+from darkmarket_estimates._checks import choice, integer, shown, strings
 from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.source import Source
@@ -26,7 +26,7 @@ from darkmarket_estimates.listings.dating import (
     Dates,
 )
 from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, instants, required, within
-from darkmarket_estimates.listings.pages import Pages, arrow, identities, numbers, read_pages
+from darkmarket_estimates.listings.pages import MOST_REVIEWS, Pages, arrow, identities, numbers, read_pages
 from darkmarket_estimates.totals.header import check_window
 
 PRICES = {"amount": "priced at the review's own amount", "nearest": "priced at the page nearest in time",
@@ -106,6 +106,7 @@ def from_reviews(
     >>> listings.totals().sum("value")  # half of 10, and 12; the 50 have no start
     17.0
     """
+    strings((listing, vendor, price), "the columns")
     choice(unknown_start, "unknown_start", UNKNOWN_START)
     choice(scope, "scope", SCOPES)
     choice(count_captures, "count_captures", COUNT_CAPTURES)
@@ -199,13 +200,13 @@ def _dated(
         if at is not None:
             notes += [_note(rule, number) for rule, number in _stays(ids, codes, at, pages).items() if number]
     if page_cap is not None:
-        integer(page_cap, "page_cap", low=1)
+        integer(page_cap, "page_cap", low=1, high=MOST_REVIEWS)
         if at is None:
             raise AssumptionError("how many reviews a page showed is known from sightings", expected="review= and scrape=",
-                                  got=f"page_cap={page_cap}", fix="pass a row a review and scrape")
-        _, page, shown = np.unique(codes * np.int64(n) + np.unique(at, return_inverse=True)[1], return_inverse=True,
+                                  got=f"page_cap={shown(page_cap)}", fix="pass a row a review and scrape")
+        _, page, reviews = np.unique(codes * np.int64(n) + np.unique(at, return_inverse=True)[1], return_inverse=True,
                                    return_counts=True)
-        capped, full_pages = (shown >= page_cap)[page], int((shown >= page_cap).sum())
+        capped, full_pages = (reviews >= page_cap)[page], int((reviews >= page_cap).sum())
     if date is not None:
         by = required(instants(source, date, "the date"), date, "the date")[first]
         after = by

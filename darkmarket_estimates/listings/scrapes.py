@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from darkmarket_estimates._checks import choice, integer, strings
+from darkmarket_estimates._checks import choice, integer, strings, text
 from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 from darkmarket_estimates.listings.dated import DatedListings, build
@@ -24,7 +24,7 @@ from darkmarket_estimates.listings.dating import (
     Dates,
 )
 from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, within
-from darkmarket_estimates.listings.pages import Pages, changes, read_pages
+from darkmarket_estimates.listings.pages import MOST_REVIEWS, Pages, changes, read_pages
 from darkmarket_estimates.totals.header import check_window
 
 COUNTERS = ("cumulative", "window")
@@ -114,9 +114,10 @@ def from_scrapes(
     choice(count_captures, "count_captures", COUNT_CAPTURES)
     strings((listing, scrape, price, vendor), "the columns")
     if page_cap is not None:
-        integer(page_cap, "page_cap", low=1)
+        integer(page_cap, "page_cap", low=1, high=MOST_REVIEWS)
     counted = "reviews" if sold is None else "sold"
     column = reviews if sold is None else sold
+    text(column, counted)
     assert column is not None
     span = check_window(window)
     pages = read_pages(frame, listing=listing, scrape=scrape, price=price, vendor=vendor, count=column, seen=seen,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, float_array, integer, is_number, strings, text
+from darkmarket_estimates._checks import choice, float_array, integer, is_number, shown, strings, text
 from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice, Huggins
 from darkmarket_estimates.audit import Audit
+from darkmarket_estimates.coverage.arguments import MOST_SCRAPES
 from darkmarket_estimates.engines.choose import locate
 from darkmarket_estimates.engines.protocol import ListingTable
 from darkmarket_estimates.engines.schema import DUPLICATES, Schema
@@ -129,9 +130,9 @@ class Listings:
         if not one_each:
             text(reviews, "reviews", optional=True)
         if one_each and reviews != 1:
-            raise DataError("reviews= is a column, or 1 where every row is one review", got=repr(reviews))
+            raise DataError("reviews= is a column, or 1 where every row is one review", got=shown(reviews))
         if captures is not None:
-            occasions = integer(occasions, "occasions", low=1)
+            occasions = integer(occasions, "occasions", low=1, high=MOST_SCRAPES)
         elif first_scrape is not None:
             raise DataError("first_scrape= goes with captures=", got=repr(first_scrape), expected='captures="...", occasions=t')
         policy = duplicates or ("keep" if one_each else "error")
@@ -248,7 +249,7 @@ class Listings:
         holding price (drop): price > 10,000: 1 rows, 2 counts, USD 199,998 -> 0
         """
         if not isinstance(rule, HoldingPrice):
-            raise DataError("clean() takes a rule", expected="HoldingPrice(...)", got=repr(rule))
+            raise DataError("clean() takes a rule", expected="HoldingPrice(...)", got=shown(rule))
         return self._with(self._table.clean(rule))
 
     def to_currency(self, to: str, rates: Any, *, one_rate: bool = False) -> Listings:
@@ -271,13 +272,14 @@ class Listings:
             Already in that currency; a day without a rate, named; one rate over a long window.
         """
         table = self._table
+        text(to, "to")
         if to == table.currency:
             raise DataError(f"the listings are in {to} already", expected="another currency", got=to,
                             fix="convert once")
         if not isinstance(rates, ExchangeRate):
             if is_number(rates):
-                raise DataError("a bare number is no exchange rate", got=repr(rates),
-                                fix=f'ExchangeRate({rates}, source="...", date="...")')
+                raise DataError("a bare number is no exchange rate", got=shown(rates),
+                                fix=f'ExchangeRate({shown(rates)}, source="...", date="...")')
             return self._with(table.convert(to, daily_rates(rates), f"{table.currency} to {to} at daily rates"))
         if rates.to not in (None, to):
             raise DataError("the rate leads to another currency", expected=to, got=str(rates.to))

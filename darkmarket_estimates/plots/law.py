@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from darkmarket_estimates.distribution.law import Hull, Mixture, ScaledMixture
+from darkmarket_estimates.distribution.combined import sides
 from darkmarket_estimates.plots import style
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
         scale = est.scale
         ax.axvspan(*bounds, color=style.BOUNDS, alpha=0.35, label="bounds (scenario)", zorder=1)
     for (name, whole), colour in zip(laws.items(), (style.VALUE, style.INTERVAL), strict=False):
-        for (side, part), line in zip(_sides(whole).items(), ("-", "--"), strict=False):
+        for (side, part), line in zip(sides(whole).items(), ("-", "--"), strict=False):
             label = side if law is not None and side else f"{name}{side and ': ' + side}"
             if part.variance == 0:
                 ax.axvline(part.mean * scale, color=colour, linewidth=2, label=f"{label}: no spread")
@@ -49,7 +48,7 @@ def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
                 label=f"{100 * est.confidence_level:.4g}% interval")
     if law is not None:
         ax.axvline(est.value, color=style.VALUE, linewidth=1.5, label="value", zorder=4)
-        if len(_sides(law)) == 1:  # between two laws the median is no property of either
+        if len(sides(law)) == 1:  # between two laws the median is no property of either
             ax.axvline(float(law.quantile(0.5)), color=style.INK, linewidth=1, linestyle=":", label="median", zorder=4)
     if est.floor != est.value:
         ax.axvline(est.floor, color=style.FLOOR, linewidth=1.5, linestyle="--", label=style.floor_label(est), zorder=4)
@@ -61,19 +60,6 @@ def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
     style.tidy(ax)
     style.legend_below(ax)
     return ax
-
-
-def _sides(law: Law) -> dict[str, Law]:
-    """The law; of a hull both laws by name, since the hull's own distribution function is flat between the medians."""
-    if isinstance(law, Hull):
-        return {"BCa": law.law_a, "tail rule": law.law_b}
-    if isinstance(law, ScaledMixture):
-        return {side: replace(law, law=part) for side, part in _sides(law.law).items()}
-    if isinstance(law, Mixture):
-        each = [_sides(part) for part in law.laws]
-        names = max(each, key=len)  # a law that is no hull stands on both sides
-        return {side: replace(law, laws=[e.get(side, part) for e, part in zip(each, law.laws, strict=True)]) for side in names}
-    return {"": law}
 
 
 def _density(law: Law) -> tuple[np.ndarray, np.ndarray]:

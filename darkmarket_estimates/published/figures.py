@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from darkmarket_estimates._checks import label, shown
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.rounding import Rounded
 
@@ -103,8 +104,8 @@ def read_figure(study: str, key: str, entry: Any, inherited: Mapping[str, str], 
                         expected="one of " + ", ".join((*TEXT, *OTHER)))
     for name in TEXT:
         if name in entry and not (isinstance(entry[name], str) and entry[name].strip()):
-            raise DataError(f"{name} must be text", where=where, got=repr(entry[name]),
-                            fix=f'{name} = "{entry[name]}"' if name == "printed" else None)
+            raise DataError(f"{name} must be text", where=where, got=shown(entry[name]),
+                            fix=f'{name} = "{label(entry[name])}"' if name == "printed" else None)
     for name in ("what", "printed", "unit", "source", "tag"):
         if name not in entry:
             raise DataError(f"an entry has no {name}", where=where, expected=f"{name} = ...", fix={
@@ -112,7 +113,7 @@ def read_figure(study: str, key: str, entry: Any, inherited: Mapping[str, str], 
                 "tag": "tag it " + ", ".join(f"{t} ({words})" for t, (words, _) in TAGS.items())}.get(name))
     tag = entry["tag"]
     if tag not in TAGS:
-        raise DataError("a tag is unknown", where=where, expected="one of " + ", ".join(TAGS), got=repr(tag))
+        raise DataError("a tag is unknown", where=where, expected="one of " + ", ".join(TAGS), got=shown(tag))
     if fact and not TAGS[tag][1]:
         raise DataError("a figure from memory stands among the facts", where=where, got=f'tag = "{tag}"',
                         expected="a figure that was read, or derived from such",
@@ -122,7 +123,7 @@ def read_figure(study: str, key: str, entry: Any, inherited: Mapping[str, str], 
                         fix=f"move it to [figures.{key}]")
     parents = entry.get("derived_from", [])
     if not isinstance(parents, list) or not all(isinstance(p, str) for p in parents):
-        raise DataError("derived_from is not a list of keys", where=where, got=repr(parents))
+        raise DataError("derived_from is not a list of keys", where=where, got=shown(parents))
     if (tag == "D") != bool(parents):
         raise DataError("a derived figure says what it follows from, and only a derived one does", where=where,
                         got=f'tag = "{tag}", derived_from = {parents}', expected='tag = "D" with derived_from = [keys]')
@@ -137,7 +138,7 @@ def read_figure(study: str, key: str, entry: Any, inherited: Mapping[str, str], 
 
 def _interval(entry: Mapping[str, Any], reading: str, where: str) -> Rounded:
     if reading not in READINGS:
-        raise DataError("a reading is unknown", where=where, got=repr(reading),
+        raise DataError("a reading is unknown", where=where, got=shown(reading),
                         expected="one of " + ", ".join(READINGS))
     printed = entry["printed"]
     ends = {name: entry[name] for name in ("low", "high") if name in entry}

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkmarket_estimates._checks import strings
+from darkmarket_estimates._checks import shown, strings
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.figures import Figure
 from darkmarket_estimates.published.rounding import Rounded
@@ -86,7 +86,7 @@ class Reproduction:
         for row in self.rows:
             if isinstance(figure, str) and row.figure == figure:
                 return row
-        raise DataError("the reproduction has no such row", where=self.study, got=repr(figure),
+        raise DataError("the reproduction has no such row", where=self.study, got=shown(figure),
                         expected="one of " + "; ".join(row.figure for row in self.rows))
 
     def to_frame(self) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from darkmarket_estimates._checks import number
+from darkmarket_estimates._checks import number, shown
+from darkmarket_estimates._checks import text as check_text
 from darkmarket_estimates.errors import DataError
 
 Scalar = int | Fraction | Decimal | str
@@ -16,6 +17,8 @@ Scalar = int | Fraction | Decimal | str
 SUM, PRODUCT, ATOM = 1, 2, 3
 #: No figure in print is larger, and floats hold products of a few such.
 LARGEST = 10**50
+#: What no product of figures in print comes near, and floats still hold.
+BEYOND = 10**300
 #: At most, in print.
 DECIMALS = 6
 
@@ -55,6 +58,12 @@ class Rounded:
     level: int = field(default=ATOM, compare=False)
 
     def __post_init__(self) -> None:
+        check_text(self.text, "the text of a figure")
+        if not isinstance(self.low, Fraction) or not isinstance(self.high, Fraction | None):
+            raise DataError("an end of an interval is no Fraction", got=f"{shown(self.low)} to {shown(self.high)}",
+                            expected="two Fractions, or None above", fix="Rounded.between(low, high)")
+        if max(abs(self.low), abs(self.high or 0)) > BEYOND:
+            raise DataError("a figure is larger than floats hold", where=self.text or None, expected="at most 1e300")
         if self.high is None:
             return
         empty = self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
@@ -81,12 +90,12 @@ class Rounded:
         ((11.5, 12.5), (11.95, 12.05))
         """
         if not isinstance(figure, str):
-            raise DataError("a printed figure is text", got=repr(figure), fix=f'Rounded.printed("{figure}")')
+            raise DataError("a printed figure is text", got=shown(figure), fix=f'Rounded.printed("{shown(figure)}")')
         value = _exact(figure)
         exponent = Decimal(_plain(figure)).as_tuple().exponent
         unit = _exact(step) if step is not None else Fraction(10) ** int(exponent)
         if unit <= 0:
-            raise DataError("the unit of rounding must be positive", got=str(step))
+            raise DataError("the unit of rounding must be positive", got=shown(step))
         return cls(value - unit / 2, value + unit / 2, text=figure)
 
     @classmethod
@@ -119,6 +128,7 @@ class Rounded:
     @classmethod
     def computed(cls, low: float, high: float, text: str) -> Rounded:
         """From floating-point results, both ends included."""
+        check_text(text, "text")
         low, high = (number(x, f"the {end} end of {text}") for x, end in ((low, "low"), (high, "high")))
         return cls(Fraction(low), Fraction(high), high_open=False, text=text)
 
@@ -235,7 +245,7 @@ def _plain(figure: str) -> str:
 
 def _exact(x: Scalar) -> Fraction:
     if isinstance(x, bool) or not isinstance(x, int | Fraction | Decimal | str):
-        raise DataError("a figure must be exact", got=repr(x), expected="text, a whole number, a Decimal or a Fraction",
+        raise DataError("a figure must be exact", got=shown(x), expected="text, a whole number, a Decimal or a Fraction",
                         fix='write "14.2", not 14.2')
     try:
         value = Fraction(Decimal(_plain(x))) if isinstance(x, str) else Fraction(x)
@@ -244,7 +254,7 @@ def _exact(x: Scalar) -> Fraction:
         return value
     except (ValueError, InvalidOperation, OverflowError, ZeroDivisionError) as error:
         raise DataError("a printed figure cannot be read", expected='digits such as "14.2" or "95,000"',
-                        got=repr(x)) from error
+                        got=shown(x)) from error
 
 
 def _lift(x: Rounded | Scalar) -> Rounded:

@@ -9,6 +9,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from darkmarket_estimates._checks import shown
+from darkmarket_estimates._checks import text as check_text
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.figures import INHERITED, TAGS, Figure, read_figure
 from darkmarket_estimates.published.recipe import ancestry
@@ -76,7 +78,7 @@ class Study:
         'conflict'
         """
         if not isinstance(key, str) or key not in self.by_key:
-            raise DataError("the study has no such figure", where=self.name, got=repr(key),
+            raise DataError("the study has no such figure", where=self.name, got=shown(key),
                             expected="one of " + ", ".join(self.by_key))
         entry = {"what": "x", "printed": printed, "unit": "x", "source": "x", "tag": "R"}
         value = read_figure(self.name, key, entry, dict.fromkeys(INHERITED, ""), fact=True).value
@@ -100,6 +102,7 @@ def study_from_toml(name: str, text: str) -> Study:
     DataError
         The entry, what is wrong with it, and what to write.
     """
+    check_text(name, "name")
     if not isinstance(text, str):
         raise DataError("a study's file is text", where=f"{name}.toml", expected="TOML", got=type(text).__name__)
     try:
@@ -113,7 +116,7 @@ def study_from_toml(name: str, text: str) -> Study:
     for field in HEAD:
         if not isinstance(content.get(field), str) or not content[field].strip():
             raise DataError(f"a study's file has no {field}", where=f"{name}.toml", expected=f'{field} = "..."',
-                            got=repr(content.get(field)))
+                            got=shown(content.get(field)))
     inherited = {field: content[field] for field in INHERITED}
     figures: dict[str, Figure] = {}
     for key, entry in content.get("figures", {}).items():
@@ -123,7 +126,7 @@ def study_from_toml(name: str, text: str) -> Study:
     for key, origin in content.get("borrowed", {}).items():
         other, _, theirs = str(origin).partition(".")
         if key in figures or other == name or theirs not in (lender := read_own(other)):
-            raise DataError("a figure cannot be borrowed", where=f"{name}.toml, [borrowed] {key}", got=repr(origin),
+            raise DataError("a figure cannot be borrowed", where=f"{name}.toml, [borrowed] {key}", got=shown(origin),
                             expected='"study.key", from another study, under a key that is still free')
         parents = ancestry(f"{other}.{theirs}", lender) - {f"{other}.{theirs}"}
         figures[key] = replace(lender[theirs], derived_from=tuple(sorted(parents)))
@@ -136,7 +139,7 @@ def study_from_toml(name: str, text: str) -> Study:
     for key, gap in unpublished.items():
         if not isinstance(gap, Mapping) or set(gap) != {"what", "unit", "needs"}:
             raise DataError("a gap must say what was not published, its unit, and what it needs",
-                            where=f"{name}.toml, [unpublished.{key}]", expected="what, unit, needs", got=repr(gap))
+                            where=f"{name}.toml, [unpublished.{key}]", expected="what, unit, needs", got=shown(gap))
     return Study(name=name, title=content["title"], source=content["source"], by_key=MappingProxyType(figures),
                  unpublished=MappingProxyType(unpublished))
 
@@ -155,7 +158,7 @@ def get(name: str) -> Study:
 def study_text(name: str) -> str:
     """Read the file of a study."""
     if not isinstance(name, str) or name not in RECIPES:
-        raise DataError("no such study", got=repr(name), expected="one of " + ", ".join(RECIPES))
+        raise DataError("no such study", got=shown(name), expected="one of " + ", ".join(RECIPES))
     return (resources.files("darkmarket_estimates.published") / "data" / f"{name}.toml").read_text(encoding="utf-8")
 
 

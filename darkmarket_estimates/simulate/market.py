@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from darkmarket_estimates import _checks as check
-from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.simulate import presets, tables
 from darkmarket_estimates.simulate.history import draw_history
 from darkmarket_estimates.simulate.lifecycle import mean_selling_days
+from darkmarket_estimates.simulate.market_checks import check_spec, is_a
 from darkmarket_estimates.simulate.record import Record
 from darkmarket_estimates.simulate.scraper import Scraper
 from darkmarket_estimates.simulate.scrapes import Scrapes, scrape
 from darkmarket_estimates.simulate.spec import (
-    MOST_ORDERS,
     Category,
     Country,
     Deletion,
@@ -33,33 +32,10 @@ from darkmarket_estimates.simulate.spec import (
     Relisting,
     ReviewShares,
     Sizes,
-    kept,
-    kept_integer,
-    named_shares,
 )
 from darkmarket_estimates.simulate.truth import Truth
 
-#: A market that needs more memory than a machine has, and more days than markets live.
-MOST_LISTINGS, MOST_DAYS = 100_000_000, 36_525
 Rng = int | np.random.Generator | np.random.SeedSequence | None
-
-MECHANISMS: dict[str, type] = {
-    "review_shares": ReviewShares,
-    "quantities": Quantities,
-    "price_changes": PriceChanges,
-    "holding_prices": HoldingPrices,
-    "deletion": Deletion,
-    "hiding": Hiding,
-    "fake_reviews": FakeReviews,
-    "relisting": Relisting,
-    "margins": Margins,
-}
-
-
-def _is_a(x: Any, name: str, kind: Any) -> None:
-    if not isinstance(x, kind):
-        raise AssumptionError(f"{name} is of the wrong kind", got=type(x).__name__,
-                              expected=" or ".join(k.__name__ for k in get_args(kind) or (kind,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,46 +111,7 @@ class MarketSpec:
     fixed_counts: bool = False
 
     def __post_init__(self) -> None:
-        kept_integer(self, "n_vendors", low=1, high=MOST_LISTINGS)
-        kept_integer(self, "n_listings", low=self.n_vendors, high=MOST_LISTINGS)
-        kept(self, "orders", low=0, high=MOST_ORDERS)
-        kept(self, "days", low=0, high=MOST_DAYS, open_low=True)
-        check.text(self.currency, "currency")
-        for name in ("random_vendors", "new_vendors", "fixed_counts"):
-            check.boolean(getattr(self, name), name)
-        if self.window is not None:
-            if not isinstance(self.window, tuple | list) or len(self.window) != 2:
-                raise AssumptionError("window is not a pair of days", expected="(first day, last day)",
-                                      got=check.shown(self.window))
-            low = check.number(self.window[0], "first day of window", low=0)
-            check.number(self.window[1], "last day of window", low=low, high=self.days, open_low=True)
-        try:
-            date.fromisoformat(self.start)
-        except (TypeError, ValueError) as error:
-            raise AssumptionError("start is not a date", expected="an ISO date, 2016-01-01",
-                                  got=check.shown(self.start)) from error
-        for name, high in (("listing_elasticity", 2), ("popularity_sd", 5), ("focus", 1), ("new_listings", 1)):
-            kept(self, name, low=0, high=high)
-        named_shares(self.markets, "markets")
-        named_shares(self.categories, "categories")
-        named_shares(self.countries, "countries")
-        for key, category in self.categories.items():
-            _is_a(category, f"categories[{key!r}]", Category)
-        for key, country in self.countries.items():
-            _is_a(country, f"countries[{key!r}]", Country)
-        for name, kind in MECHANISMS.items():
-            if getattr(self, name) is not None:
-                _is_a(getattr(self, name), name, kind)
-        _is_a(self.sizes, "sizes", Sizes)
-        if self.selling_days <= 1e-9 * self.days:
-            raise AssumptionError("nothing can be bought in the window", expected="listings that live to see it",
-                                  got=f"{self.selling_days:g} expected days on sale", fix="a lower hazard of deletion")
-        for by in () if self.margins is None else (self.margins.reviews_by, self.margins.value_by):
-            for column, shares in by.items():
-                names = self.categories if column == "category" else self.countries
-                if set(shares) != set(names):
-                    raise AssumptionError(f"the margin by {column} names other groups than the market",
-                                          expected=", ".join(names), got=", ".join(shares))
+        check_spec(self)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -302,7 +239,7 @@ class Market:
 
     def scrape(self, scraper: Scraper, rng: Rng = None) -> Scrapes:
         """Send a scraper; see `Scraper`."""
-        _is_a(scraper, "scraper", Scraper)
+        is_a(scraper, "scraper", Scraper)
         return scrape(self.spec, self.record, scraper, check.generator(rng))
 
     def __repr__(self) -> str:

@@ -269,7 +269,8 @@ class Margins:
         for by in ("reviews_by", "value_by"):
             for column, shares in mapping(getattr(self, by), by).items():
                 check.choice(column, "margin", ("category", "country"))
-                for name, share in mapping(shares, f"{by}[{column!r}]").items():
+                check.strings(tuple(mapping(shares, f"{by}[{column!r}]")), f"{by}[{column!r}]")
+                for name, share in shares.items():
                     check.number(share, f"share of {name!r}", low=0, high=MOST_MONEY, open_low=True)
 
 

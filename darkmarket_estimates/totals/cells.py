@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +115,8 @@ def _ranks(packed: np.ndarray, size: int) -> tuple[int, np.ndarray]:
 
 def recode(key: Key, labels: tuple[str, ...]) -> Key:
     """The same key over another dictionary that holds all its labels."""
+    if key.labels == labels:
+        return key
     index = {label: code for code, label in enumerate(labels)}
     translate = np.array([index[label] for label in key.labels], dtype=np.int64)
     return Key(translate[key.codes] if len(translate) else key.codes, labels)
@@ -121,8 +124,31 @@ def recode(key: Key, labels: tuple[str, ...]) -> Key:
 
 def concatenate(a: Key, b: Key, *, ordered: bool) -> Key:
     """One key over the cells of both; labels sorted, or in the order of `a` where that order means something."""
-    labels = a.labels if ordered else tuple(sorted({*a.labels, *b.labels}))
-    return Key(np.concatenate([recode(a, labels).codes, recode(b, labels).codes]), labels)
+    if ordered or a.labels == b.labels:
+        return Key(np.concatenate([a.codes, recode(b, a.labels).codes]), a.labels)
+    labels, places = merged(a.labels, b.labels)
+    of_a, of_b = places[: len(a.labels)], places[len(a.labels) :]
+    return Key(np.concatenate([of_a[a.codes], of_b[b.codes]]), labels)
+
+
+def merged(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Labels of both, sorted and each once, and the place of each label of `a` and then of `b` among them.
+
+    Python's sort merges two sorted runs in one pass; nothing is hashed, which costs more for a million names.
+
+    Examples
+    --------
+    >>> merged(("a", "c"), ("b", "c"))
+    (('a', 'b', 'c'), array([0, 2, 1, 2]))
+    """
+    both = (*a, *b)
+    order = sorted(range(len(both)), key=both.__getitem__)
+    texts = [*map(both.__getitem__, order)]
+    new = np.ones(len(texts), dtype=bool)
+    new[1:] = np.fromiter(map(operator.ne, texts[1:], texts), dtype=bool, count=max(len(texts) - 1, 0))
+    places = np.empty(len(texts), dtype=np.int64)
+    places[np.fromiter(order, dtype=np.int64, count=len(order))] = np.cumsum(new) - 1
+    return tuple(itertools.compress(texts, new.tolist())), places
 
 
 def band_labels(edges: Sequence[float]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice
+from darkmarket_estimates._checks import choice, shown
 from darkmarket_estimates.errors import DataError
 
 
@@ -106,7 +106,7 @@ class Header:
     def __post_init__(self) -> None:
         choice(self.counted, "counted", ("reviews", "sold"))
         if not (isinstance(self.currency, str) and self.currency.isprintable()):
-            raise DataError("the currency is no text that can be shown", got=repr(self.currency), expected='such as "USD"',
+            raise DataError("the currency is no text that can be shown", got=shown(self.currency), expected='such as "USD"',
                             fix="mend the column of the currency")
         object.__setattr__(self, "window", check_window(self.window))
 
@@ -134,7 +134,7 @@ def check_window(window: tuple[Any, Any] | None) -> tuple[str, str] | None:
     try:
         start, end = (_day(day) for day in window)
     except (TypeError, ValueError) as error:
-        raise DataError("the window cannot be read", got=repr(window),
+        raise DataError("the window cannot be read", got=shown(window),
                         expected='("2016-01-01", "2016-02-01"): the first day, and the day after the last') from error
     if not start < end:
         raise DataError("the window ends before it starts", expected="start < end (the day after the last)",

@@ -136,7 +136,7 @@ class Totals:
 
     def require_key(self, column: str) -> Key:
         """Return a group key, else raise `NotIdentifiedError` with the call that makes it."""
-        if column not in self.by:
+        if text(column, "the column of a group") not in self.by:
             asked = ", ".join(repr(c) for c in (*self.header.by, column))
             raise NotIdentifiedError(f"the totals are not grouped by {column!r}", got=f"by={list(self.by)}",
                                      fix=f"listings.totals(by=[{asked}])")

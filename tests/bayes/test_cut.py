@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 import darkmarket_estimates as dme
+from darkmarket_estimates.bayes import cut
 from darkmarket_estimates.bayes.assumed import draw_assumptions, values_of
 from darkmarket_estimates.bayes.cut import moments, realised_draws, share_odds
 from darkmarket_estimates.bayes.draws_model import groups_of
@@ -51,13 +52,39 @@ def test_draws_have_the_law_of_the_closed_form(n):
 
 
 def test_few_rows_drawn_one_by_one_give_the_same_law(monkeypatch):
-    from darkmarket_estimates.bayes import cut
-
     totals = vendors(600)
     law = realised(totals.columns["value"], totals.columns["price_sq_reviews"], 0.44, 0.13)
     monkeypatch.setattr(cut, "MOST_ROWS", 5)
     u = law.cdf(draws_of(totals, n=8000)[:, 0])
     assert stats.kstest(u, "uniform").statistic < 1.95 / np.sqrt(len(u)) + 0.01
+
+
+def test_a_vendor_that_carries_much_is_drawn_from_its_own_law():
+    """A Gamma law of the same mean and variance, which many small vendors have, is 0.04 away: four times the limit."""
+    one = dme.Totals.from_cells(vendor=["a"], value=[5e4], reviews=[5000], currency="USD")
+    law = realised(one.columns["value"], one.columns["price_sq_reviews"], 0.3, 0.3)
+    draws = draws_of(one, dme.ReviewRate(mean=0.3, between_vendor_sd=0.3), n=40_000)[:, 0]
+    assert stats.kstest(law.cdf(draws), "uniform").statistic < 1.95 / np.sqrt(40_000)
+    extra, (mean, variance) = draws - 5e4, (law.mean - 5e4, law.variance)
+    gamma = stats.gamma(mean**2 / variance, scale=variance / mean)
+    assert stats.kstest(extra, gamma.cdf).statistic > 4 * 1.95 / np.sqrt(40_000)
+
+
+def test_at_most_so_many_rows_are_drawn_one_by_one(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(cut, "share_odds", lambda *given: drawn.append(1) or share_odds(*given))
+    draws_of(vendors(600), n=4)
+    every, drawn[:] = len(drawn), []
+    monkeypatch.setattr(cut, "MOST_ROWS", 5)
+    draws_of(vendors(600), n=4)
+    assert (every > 5, len(drawn)) == (True, 5)
+
+
+def test_rows_without_money_change_nothing():
+    y, r = [5e4, 3e4, 0.0], [5000, 3000, 7]
+    some = dme.Totals.from_cells(vendor=["a", "b", "z"], value=y, reviews=r, currency="USD")
+    without = dme.Totals.from_cells(vendor=["a", "b"], value=y[:2], reviews=r[:2], currency="USD")
+    np.testing.assert_array_equal(draws_of(some), draws_of(without))
 
 
 def few(scale=1.0):
@@ -96,8 +123,6 @@ def test_groups_move_together_where_vendors_sell_in_both():
     both = dme.Totals.from_cells(vendor=vendor * 2, value=[*y, *y], reviews=np.full(800, 1000.0), currency="USD",
                                  groups={"g": ["a"] * 400 + ["b"] * 400})
     for most in (5000, 0):
-        from darkmarket_estimates.bayes import cut
-
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cut, "MOST_ROWS", max(most, 1))
             d = draws_of(both)
@@ -105,6 +130,18 @@ def test_groups_move_together_where_vendors_sell_in_both():
         assert np.corrcoef(d.T)[0, 1] > 0.95
         one = draws_of(dme.Totals.from_cells(vendor=vendor, value=2 * y, reviews=np.full(400, 2000.0), currency="USD"))
         assert d.sum(axis=1).std() == pytest.approx(one.std(), rel=0.06)
+
+
+@pytest.mark.parametrize("reviews", [1.0, 4.0, 50.0])
+def test_the_correlation_of_groups_is_that_of_the_shares_of_their_vendors(reviews):
+    """400 vendors sell alike in two groups: what their shares have in common, over all that varies."""
+    vendor = [f"v{i}" for i in range(400)]
+    both = dme.Totals.from_cells(vendor=vendor * 2, value=np.full(800, 20.0 * reviews), reviews=np.full(800, reviews),
+                                 currency="USD", groups={"g": ["a"] * 400 + ["b"] * 400})
+    between, within = (float(x[0]) for x in moments(np.array([0.44]), np.array([0.44 * 0.56 / 0.13**2 - 1])))
+    expected = between * reviews / (between * reviews + within)
+    n = 20_000
+    assert np.corrcoef(draws_of(both, n=n).T)[0, 1] == pytest.approx(expected, abs=4 * (1 - expected**2) / np.sqrt(n) + 0.005)
 
 
 def test_shares_of_their_own_leave_groups_unrelated():
@@ -122,8 +159,11 @@ def test_sales_that_are_counted_are_not_drawn():
     assert (draws_of(totals, None) == 100).all()
 
 
-def test_genuine_reviews_are_fewer_reviews():
-    totals = dme.Totals.from_cells(vendor=[f"v{i}" for i in range(500)], value=np.full(500, 20.0), reviews=np.full(500, 2.0),
+@pytest.mark.parametrize("n", [500, 5])
+def test_genuine_reviews_are_fewer_reviews(n):
+    """Of many vendors, drawn by their sum, and of few, drawn one by one."""
+    r = 1000 / n
+    totals = dme.Totals.from_cells(vendor=[f"v{i}" for i in range(n)], value=np.full(n, 10 * r), reviews=np.full(n, r),
                                    currency="USD")
     known = dme.ReviewRate(mean=0.5, between_vendor_sd=0)
     d = draws_of(totals, known, genuine_share=0.25)[:, 0]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darkmarket_estimates.bayes import ConvergenceError, ConvergenceWarning, _arviz
+from darkmarket_estimates.bayes import ConvergenceError, ConvergenceWarning, _arviz, diagnostics
 from darkmarket_estimates.bayes.diagnostics import Check, Checks, check_container, e_bfmi
 
 
@@ -42,6 +42,34 @@ def test_each_fault_breaks_its_rule(fault, rules):
     checks = check_container(container(**fault), "nuts")
     assert rules <= broken(checks)
     assert all(f.startswith("not converged: rule") for f in checks.flags)
+
+
+@pytest.mark.parametrize(("rule", "kind", "at", "beyond"), [
+    ("r-hat", "r_hat", 1.01, 1.0101), ("ess-bulk", "ess_bulk", 400.0, 399.9), ("ess-tail", "ess_tail", 400.0, 399.9),
+], ids=["r-hat", "ess-bulk", "ess-tail"])
+def test_the_worst_scalar_decides_and_its_limit_is_allowed(monkeypatch, rule, kind, at, beyond):
+    good = {"r_hat": 1.0, "ess_bulk": 4000.0, "ess_tail": 3000.0}
+
+    def found(value):
+        figures = {k: {"y": np.array([v]), "x": np.array([v, value if k == kind else v, v])} for k, v in good.items()}
+        monkeypatch.setattr(_arviz, "diagnostics", lambda *given: figures)
+        return next(c for c in check_container(container(draws=50), "nuts").checks if c.rule == rule)
+
+    assert (found(at).passed, found(at).value, found(at).limit) == (True, at, at)
+    assert (found(beyond).passed, found(beyond).value, found(beyond).where) == (False, beyond, "x[1]")
+    assert (found(np.nan).passed, found(np.nan).where) == (False, "x[1]")
+
+
+def test_one_divergence_is_one_too_many():
+    check = next(c for c in check_container(container(diverging=1), "nuts").checks if c.rule == "divergences")
+    assert (check.value, check.passed) == (1, False)
+
+
+@pytest.mark.parametrize(("least", "passed"), [(0.3, True), (0.299, False)], ids=str)
+def test_the_chain_with_the_least_energy_is_named(monkeypatch, least, passed):
+    monkeypatch.setattr(diagnostics, "e_bfmi", lambda energy: np.array([1.0, 0.9, least, 2.0]))
+    check = next(c for c in check_container(container(), "nuts").checks if c.rule == "e-bfmi")
+    assert (check.value, check.where, check.passed) == (least, "chain 3", passed)
 
 
 def test_a_chain_that_never_moves_is_caught():

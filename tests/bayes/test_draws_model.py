@@ -109,7 +109,16 @@ def test_a_shared_assumption_cancels_in_a_ratio():
     assert ratio.value == pytest.approx(3.0)
     assert ratio.interval is None
     assert "one review share for both" in ratio.flags
+    assert "one review share for both" not in b.ratio(a, between_group_cv=0.1).flags
     assert a.share("NL", of="country").flags == ("one review share for all groups",)
+
+
+def test_rates_a_day_are_compared_by_their_own_days():
+    month = dme.Totals.from_cells(vendor=["a"], value=[9.0], reviews=[1], currency="USD", window=("2016-01-01", "2016-01-31"))
+    week = dme.Totals.from_cells(vendor=["a"], value=[9.0], reviews=[1], currency="USD", window=("2016-02-01", "2016-02-08"))
+    a, b = (estimate(np.exp(np.random.default_rng(i).normal(5, 0.3, (500, 1))), t) for i, t in enumerate((month, week)))
+    draws = [x.model.draws[:, 0] for x in (a, b)]
+    assert a.per("day").ratio(b.per("day")).value == pytest.approx((draws[0] / 30 / (draws[1] / 7)).mean(), rel=1e-12)
 
 
 def test_the_budget_names_what_the_draws_rest_on():
@@ -124,6 +133,57 @@ def test_the_budget_names_what_the_draws_rest_on():
     assert math.log(high / low) == pytest.approx(2 * 1.6449 * 0.1, rel=0.1)
     low, high = table.drop("review share").iloc[0][["low", "high"]]
     assert math.log(high / low) == pytest.approx(2 * 1.6449 * 0.3, rel=0.1)
+
+
+def test_the_rest_of_the_budget_is_frozen_at_its_mean():
+    """Two sources of equal size: without either the interval is as wide as the other alone makes it."""
+    rng = np.random.default_rng(3)
+    rate, noise = np.exp(rng.normal(0, 0.3, (2, 4000)))
+    one = dme.Totals.from_cells(vendor=["a"], value=[9.0], reviews=[1], currency="USD")
+    table = estimate((noise / rate)[:, None], one, shared={"review share": rate}).budget()
+    assert table["share"].to_numpy() == pytest.approx([0.5, 0.5], abs=0.03)
+    width = np.log(table["high"] / table["low"])
+    assert width.to_numpy() == pytest.approx(2 * 1.6449 * 0.3, rel=0.06)
+
+
+def test_the_largest_source_comes_first():
+    rng = np.random.default_rng(6)
+    rate, noise = np.exp(rng.normal(0, 0.1, 2000)), np.exp(rng.normal(0, 0.3, 2000))
+    one = dme.Totals.from_cells(vendor=["a"], value=[9.0], reviews=[1], currency="USD")
+    table = estimate((noise / rate)[:, None], one, shared={"review share": rate}).budget()
+    assert table["source"].tolist() == ["size law, values, vendors sampled", "review share"]
+
+
+def test_the_review_share_is_taken_out_by_its_power():
+    """A total that goes with the square of a common value: all variance is explained, and none is left without it."""
+    rate = np.exp(np.random.default_rng(4).normal(0, 0.2, 2000))
+    one = dme.Totals.from_cells(vendor=["a"], value=[9.0], reviews=[1], currency="USD")
+    table = estimate((rate**-2)[:, None], one, shared={"review share": rate}).budget().set_index("source")
+    assert table.loc["review share", "share"] == pytest.approx(1.0, rel=1e-9)
+    assert table.loc["review share", "low"] == pytest.approx(table.loc["review share", "high"], rel=1e-9)
+    assert table["share"].sum() == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("cv", [0.2, 0.5, 1.5])
+def test_a_stated_variation_between_groups_is_that_of_two_log_normal_factors(cv):
+    """Nothing else varies: ln of the odds, or of the ratio, has the standard deviation sqrt(2 ln(1 + cv^2))."""
+    est = estimate(np.tile([10.0, 20, 30, 25, 15], (4001, 1)))
+    labels = groups_of(TOTALS)[1]
+    inside = sum(x for x, label in zip([10.0, 20, 30, 25, 15], labels, strict=True) if label[0] == "NL")
+    share, sd = est.share("NL", of="country", between_group_cv=cv), math.sqrt(2 * math.log(1 + cv**2))
+    ends = [math.log(p / (1 - p)) - math.log(inside / (100 - inside)) for p in share.interval]
+    assert ends == pytest.approx([-1.6449 * sd, 1.6449 * sd], rel=0.005)
+    assert not share.flags
+    other = est.group(country="NL").ratio(est.group(country="US"), between_group_cv=cv)
+    assert np.diff(np.log(other.interval))[0] == pytest.approx(2 * 1.6449 * sd, rel=0.005)
+
+
+def test_what_varies_by_little_varies():
+    draws = np.full((500, 5), 7.0)
+    assert estimate(draws).interval is None
+    draws[:, 0] *= 1 + 1e-6 * np.random.default_rng(5).normal(size=500)
+    low, high = estimate(draws).interval
+    assert 0 < high - low < 1e-4
 
 
 def test_other_money_is_named():

@@ -8,11 +8,11 @@ from scipy import interpolate, stats
 
 from darkmarket_estimates.distribution import tail as tail_module
 from darkmarket_estimates.distribution.factors import gauss, log_variance, nodes
-from darkmarket_estimates.distribution.independent_sum import MOST_KEPT, _through
 from darkmarket_estimates.distribution.law import GridLaw, Mixture
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.realised import _between_anchors, realised, realised_uncertain_share
 from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.splines import MOST_KEPT, through
 
 ENDS = np.array([0.005, 0.025, 0.5, 0.975, 0.995])
 SIZE = 0.44 * 0.56 / 0.11**2 - 1
@@ -76,7 +76,7 @@ def test_a_spline_by_a_matrix_is_the_spline(n: int) -> None:
     t = 7.3 * np.linspace(0, 1, n) ** 2
     y = -(t**2) / 3 + 1j * np.sin(t)
     x = np.concatenate([np.linspace(0, 7.3, 999), t])
-    assert _through(t, y, x) == pytest.approx(interpolate.CubicSpline(t, y)(x), abs=1e-11)
+    assert through(t, y, x) == pytest.approx(interpolate.CubicSpline(t, y)(x), abs=1e-11)
 
 
 @pytest.mark.parametrize("multiplier", [Multiplier.of(0.44, 0.11), Multiplier.of(0.44, 0.3), Multiplier.of(0.44, 0.0)],

@@ -28,6 +28,7 @@ def table(seed: int = 3, window: tuple[str, str] = ("2016-01-01", "2016-02-01"))
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("darkmarket_estimates.inference.intervals.ROWS", 4)
     monkeypatch.setattr("darkmarket_estimates.comparison.growth.PAIRS", 4)
+    monkeypatch.setattr("darkmarket_estimates.comparison.share.LABELS", 3)
 
 
 LONG = {

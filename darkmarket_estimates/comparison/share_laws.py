@@ -1,0 +1,87 @@
+"""Laws of the shares of many groups at fixed factors, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from darkmarket_estimates.comparison.result import METHODS
+from darkmarket_estimates.distribution.law import Law, PointLaw
+from darkmarket_estimates.distribution.ratios import Stratum, ratios_expected, ratios_realised
+from darkmarket_estimates.factors import REVIEW_SHARE
+from darkmarket_estimates.inference import Configuration, Model
+from darkmarket_estimates.totals import VENDOR
+
+
+def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) -> list[tuple[Law, float]]:
+    """Law of the share of each group in the total, and the probability of an empty total.
+
+    Parameters
+    ----------
+    model : Model
+    groups : sequence of int arrays
+        Cells of each group, in increasing order.
+    at : mapping of int to float
+        The value of every factor.
+    """
+    every = np.arange(model.totals.n_cells)
+    n = len(groups)
+    if model.estimand == "expected":
+        vendors = _Vendors(model, every)
+        x = model.y * model.multiplier(every, at)
+        found = ratios_expected(vendors.within(groups, x), vendors.repeated(x, n), vendors.starts(n),
+                                method=METHODS.get(model.interval, "default"))
+        return [(law, law.no_denominator) for law in found]
+    if model.totals.header.counted == "sold":
+        x = model.y * model.multiplier(every, at)
+        whole = x.sum()
+        return [(PointLaw(float(x[cells].sum() / whole)), 0.0) for cells in groups]
+    y = model.y * model.multiplier(every, at, shares=False)
+    q = model.q * model.square_multiplier(every, at)
+    strata = []
+    for (rho, spread), on in _review_shares(model, every, at).items():
+        vendors = _Vendors(model, np.flatnonzero(on))
+        tops = [cells[on[cells]] for cells in groups]
+        a, qa = (vendors.within(tops, values) for values in (y, q))
+        b, qb = (vendors.repeated(values, n) for values in (y, q))
+        strata.append(Stratum(a, b, qa, qb, vendors.starts(n), rho, spread))
+    return [(law, law.no_denominator) for law in ratios_realised(strata, nested=True, spread_law=model.spread_law)]
+
+
+def _review_shares(model: Model, every: np.ndarray, at: Configuration) -> dict[tuple[float, float], np.ndarray]:
+    """Where each review share acts, with its spread; those that are the same number are one."""
+    out: dict[tuple[float, float], np.ndarray] = {}
+    for i, f in enumerate(model.factors):
+        if f.name == REVIEW_SHARE and (on := f.share_of(every)).any():
+            assert f.rate is not None
+            share = at[i], f.rate.spread_at(at[i])
+            out[share] = out.get(share, False) | on
+    return out
+
+
+class _Vendors:
+    """Vendors of some cells, in the order of their codes: sums of a value a cell of the table."""
+
+    def __init__(self, model: Model, cells: np.ndarray) -> None:
+        codes = model.totals.keys[VENDOR].codes
+        present = np.zeros(len(model.totals.keys[VENDOR].labels), dtype=bool)
+        present[codes[cells]] = True
+        self.cells = cells
+        self.place = (np.cumsum(present) - 1)[codes]
+        self.number = int(present.sum())
+
+    def _sums(self, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        return np.bincount(self.place[cells], values[cells], self.number)
+
+    def within(self, groups: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
+        """Sums of each vendor over the cells of each group, group by group."""
+        return np.concatenate([self._sums(values, cells) for cells in groups])
+
+    def repeated(self, values: np.ndarray, n: int) -> np.ndarray:
+        """Sums of each vendor over all of the cells, `n` times."""
+        return np.tile(self._sums(values, self.cells), n)
+
+    def starts(self, n: int) -> np.ndarray:
+        """Where the vendors of each of `n` groups begin."""
+        return np.arange(n + 1) * self.number

@@ -1,0 +1,227 @@
+r"""P(A - r B <= 0) of ratios with a smooth law, by their characteristic functions and without a grid.
+
+Vendors outside A (O) and those wholly inside (P) keep their shape whatever r is: of a share
+
+.. math:: A - r B = (1 - r) T_P - r T_O + T_M(r), \quad
+   \ln \phi_r(t) = \ln \phi_P((1 - r) t) + \overline{\ln \phi_O(r t)} + \ln \phi_M(t; r),
+
+of a growth with :math:`T_P` in place of :math:`(1 - r) T_P`. O and P are transformed once, all review shares together, and
+only the vendors in between (M) anew for every r. One sum is the probability:
+
+.. math:: P(S \le x) = \frac12 - \sum_{k < K} \frac{Im(\phi(t_k) e^{-i t_k x})}{\pi (k + 1/2)}, \quad
+   t_k = \left(k + \tfrac12\right) \frac{2 \pi}{L},
+
+but for at most the probability that S lies a length L away from x, and for what is left of the transform after
+:math:`t_K`. Source: Davies, *Biometrika* 60 (1973), 415-417. Where the transform does not fade, because few vendors have
+atoms, the sum is of no use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darkmarket_estimates.distribution.multiplier import LIGHT, Multiplier
+from darkmarket_estimates.distribution.realised import two_sided
+from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.shapes import N_DOMINANT, Alike, alike_vendors, log_curve, sides_of
+from darkmarket_estimates.distribution.splines import Curves
+from darkmarket_estimates.distribution.strata import Stratum
+from darkmarket_estimates.distribution.vendors import FEW
+
+#: A vendor with more of the variance than this dominates.
+DOMINANT = 0.1
+#: Frequency x standard deviation up to which transforms are followed, and what may be left there.
+REACH, FADED = 8.0, 1e-7
+#: Probability beyond the length L, and standard deviations that it holds at least.
+LOST_MASS, SPAN = 1e-6, 8.5
+#: Frequencies come in multiples of this; numbers that are worked on at once.
+FREQUENCIES, AT_ONCE = 8, 2**19
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """Vendors of one stratum that are in A and outside it, ratio by ratio."""
+
+    stratum: Stratum
+    multiplier: Multiplier
+    dominant: np.ndarray
+
+    def log_transform(self, r: np.ndarray, which: np.ndarray, t: np.ndarray, *, nested: bool) -> np.ndarray:
+        """Of the ratios `which`, at a row of frequencies each."""
+        out = np.zeros(t.shape, dtype=np.complex128)
+        rows, begin = pick(self.stratum.start, which)
+        owner = np.repeat(np.arange(len(which)), np.diff(begin))
+        form = self.stratum.form(r[owner], rows, nested=nested)
+        for heavy in (False, True):
+            some = (self.dominant[rows] == heavy) & (form[1] > 0)
+            own_y, own_q, own = _two_sided(form[0][some], form[1][some], owner[some], self.multiplier)
+            for few in (False, True):
+                part = (np.bincount(own, minlength=len(which)) <= FEW)[own] == few
+                like, counts, of = alike_vendors(own_y[part], own_q[part], own[part], self.multiplier, apart=heavy or few)
+                for block in _blocks(len(of), t.shape[1]):
+                    y, q = like[block].T
+                    log = self.multiplier.log_transform(y, q, t[of[block]], N_DOMINANT if heavy else None)
+                    mine, first = np.unique(of[block], return_index=True)
+                    out[mine] += np.add.reduceat(counts[block, None] * log, first)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTotals:
+    """Distribution functions of A - r B at 0.
+
+    Attributes
+    ----------
+    smooth : bool array of shape (n_ratios,)
+        Which ratios have a smooth law; the others are not asked for.
+    whole, value : array of shape (n_ratios,)
+        Mean of B, and the ratio of the means.
+    variance : array of shape (n_ratios, 3)
+        Coefficients of 1, r and r^2 in the variance of A - r B.
+    ends : array of shape (n_ratios, 4)
+        How far a vendor may lie above its mean: of P, of M in A, of O, of M in B.
+    inside, outside : Curves
+        Logarithms of the transforms of P and of O.
+    mixed : sequence of Mixed
+    nested : bool
+    """
+
+    smooth: np.ndarray
+    whole: np.ndarray
+    value: np.ndarray
+    variance: np.ndarray
+    ends: np.ndarray
+    inside: Curves
+    outside: Curves
+    mixed: Sequence[Mixed]
+    nested: bool
+
+    @classmethod
+    def of(
+        cls, strata: Sequence[Stratum], multipliers: Sequence[Multiplier], value: np.ndarray, whole: np.ndarray, *,
+        nested: bool,
+    ) -> SignedTotals:
+        """Transform what keeps its shape, under multipliers of the strata."""
+        pairs = [(s, m) for s, m in zip(strata, multipliers, strict=True) if not m.known]
+        n = len(value)
+        variance = sum((_variance(s, m, nested=nested) for s, m in pairs), np.zeros((n, 3)))
+        own = _quadratic(variance, value)
+        sellers = sum((s.sums((s.qa > 0) | (s.qb > 0)) for s, _ in pairs), np.zeros(n))
+        smooth = (own > 0) & (sellers > FEW) & all(math.isinf(m.alpha) or m.alpha >= LIGHT for _, m in pairs)
+        heavy = [_dominant(s, m, value, own, nested=nested) for s, m in pairs]
+        for (s, _), (_, steps) in zip(pairs, heavy, strict=True):
+            smooth &= s.sums(steps) == 0
+        share = np.where(own > 0, LOST_MASS / np.maximum(sellers, 1), LOST_MASS)
+        sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, share, nested=nested)
+                 for (s, m), (dominates, _) in zip(pairs, heavy, strict=True)]
+        mixed = [Mixed(side.between, m, side.dominant) for side, (_, m) in zip(sides, pairs, strict=True)]
+        ends = np.max([side.ends for side in sides], axis=0) if sides else np.zeros((n, 4))
+        inside, outside = (_curves([part for side in sides for part in side.alike[place]], last, smooth)
+                           for place, last in enumerate(_reaches(variance, nested=nested)))
+        return cls(smooth, whole, value, variance, ends, inside, outside, mixed, nested)
+
+    def probability(self, r: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """P(A - r B <= 0) of the ratios `which`, at one r each; NaN where the transform has not faded."""
+        out = np.empty(len(r))
+        deviation = np.sqrt(_quadratic(self.variance[which], r))
+        x = self.whole[which] * (r - self.value[which])
+        turned = 1 - r if self.nested else np.ones(len(r))
+        reach = np.max([turned * self.ends[which, 0], self.ends[which, 1], r * self.ends[which, 2], r * self.ends[which, 3],
+                        SPAN * deviation], axis=0)
+        step = 2 * math.pi / (np.abs(x) + reach)
+        number = FREQUENCIES * np.ceil(REACH / deviation / step / FREQUENCIES).astype(np.int64)
+        for k in np.unique(number):
+            alike = np.flatnonzero(number == k)
+            for block in _blocks(len(alike), int(k)):
+                some = alike[block]
+                out[some] = self._sum(r[some], which[some], x[some], step[some], turned[some], int(k))
+        return out
+
+    def _sum(
+        self, r: np.ndarray, which: np.ndarray, x: np.ndarray, step: np.ndarray, turned: np.ndarray, n: int
+    ) -> np.ndarray:
+        place = np.arange(n) + 0.5
+        t = step[:, None] * place
+        # beyond the last knot the transform has faded, or the curves are asked no further than rounding
+        log = self.inside.at(turned[:, None] * t, which) + np.conj(self.outside.at(r[:, None] * t, which))
+        for side in self.mixed:
+            log += side.log_transform(r, which, t, nested=self.nested)
+        inside = t * np.sqrt(_quadratic(self.variance[which], r))[:, None] <= REACH
+        weight = np.where(inside, np.exp(log - 1j * t * x[:, None]), 0.0)
+        last = np.abs(weight[np.arange(len(r)), inside.sum(axis=1) - 1])
+        return np.where(last <= FADED, 0.5 - (weight.imag / place).sum(axis=1) / math.pi, math.nan)
+
+
+def _curves(parts: Sequence[Alike], last: np.ndarray, smooth: np.ndarray) -> Curves:
+    """Logarithms of the transforms of the smooth ratios; one that turns too often is smooth no more."""
+    found = [log_curve(parts, i, float(last[i])) if smooth[i] else None for i in range(len(last))]
+    smooth &= np.array([each is not None for each in found])
+    nothing = np.zeros(2, dtype=np.complex128)
+    return Curves.of(last, [nothing if each is None else each for each in found])
+
+
+def _quadratic(coefficients: np.ndarray, r: np.ndarray) -> np.ndarray:
+    return coefficients[:, 0] + coefficients[:, 1] * r + coefficients[:, 2] * r**2
+
+
+def _variance(s: Stratum, m: Multiplier, *, nested: bool) -> np.ndarray:
+    """Coefficients of 1, r and r^2 in the variance of A - r B."""
+    between, within = m.variances
+    middle = -2 * between * s.a * s.b - (2 * within * s.qa if nested else 0.0)
+    return np.column_stack([s.sums(between * s.a**2 + within * s.qa), s.sums(middle),
+                            s.sums(between * s.b**2 + within * s.qb)])
+
+
+def _dominant(
+    s: Stratum, m: Multiplier, value: np.ndarray, own: np.ndarray, *, nested: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which vendors carry much of the variance, and which have a price so high that no other sale blurs the steps of it.
+
+    The transform of a vendor with one price p returns at 2 pi / p, where that of the rest, of standard deviation s, is
+    about exp(-2 (pi s / p)^2): 3e-9 at s = p.
+    """
+    y, q = s.form(value[s.owner], slice(None), nested=nested)
+    square = y * y
+    price = np.divide(q * q, square, out=q.copy(), where=square >= np.maximum(q, 1e-300))
+    variance = m.variances[0] * square + m.variances[1] * q
+    return variance > DOMINANT * own[s.owner], price > own[s.owner] - variance
+
+
+def _two_sided(
+    y: np.ndarray, q: np.ndarray, owner: np.ndarray, m: Multiplier
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vendors whose parts nearly cancel as one part on each side of 0."""
+    n = int(owner[-1]) + 1 if len(owner) else 0
+    y, q, start = two_sided(y, q, np.searchsorted(owner, np.arange(n + 1)), m)
+    return y, q, np.repeat(np.arange(n), np.diff(start))
+
+
+def _blocks(n: int, width: int) -> Iterator[slice]:
+    """`n` rows of this width in blocks that fit the memory."""
+    step = max(1, AT_ONCE // max(width, 1))
+    for begin in range(0, n, step):
+        yield slice(begin, begin + step)
+
+
+def _reaches(variance: np.ndarray, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The furthest that the curves of P and of O are asked: REACH x the largest multiple of T_P and T_O a deviation."""
+    v0, v1, v2 = variance.T
+    outside = _largest(v0, v1, v2, upper=1.0 if nested else math.inf)
+    if nested:  # the same of 1 - r
+        return REACH * _largest(v0 + v1 + v2, -v1 - 2 * v2, v2, upper=1.0), REACH * outside
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = np.where((v1 < 0) & (v2 > 0), v0 - v1**2 / (4 * v2), v0)
+        return REACH / np.sqrt(least), REACH * outside
+
+
+def _largest(v0: np.ndarray, v1: np.ndarray, v2: np.ndarray, *, upper: float) -> np.ndarray:
+    """Largest s / sqrt(v0 + v1 s + v2 s^2) for 0 < s <= upper: at an end, or where the slope 2 v0 + v1 s is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        end = 1 / v2 if math.isinf(upper) else upper**2 / (v0 + v1 * upper + v2 * upper**2)
+        s = np.clip(-2 * v0 / v1, 0.0, min(upper, 1e300))
+        inner = np.where(v1 < 0, s**2 / (v0 + v1 * s + v2 * s**2), 0.0)
+        return np.sqrt(np.fmax(end, inner))
