@@ -3,8 +3,8 @@
 Market x month x category x country: the intervals of all groups, the shares of every label of a column, the budget, and
 the table. One group at a time is `turnover()` of the group's own totals; it is timed on some groups, scaled, and its
 numbers are compared. Then what else a table of groups is asked for, on `--few` groups: growth between two windows and a
-budget of every group; and `--vendors` vendors in all groups, with the peak of the memory. Seconds are of the processor, so
-that other work on the machine does not count.
+budget of every group, shares of a column with a label each; and `--vendors` vendors in all groups, with the sum of two
+halves of them and the peak of the memory. Seconds are of the processor, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy import stats
 
 import darkmarket_estimates as dme
 from darkmarket_estimates import ByGroup, Huggins, Listings, Range, ReviewRate, Totals, ValueChao, turnover
+from darkmarket_estimates.totals.cells import Key, concatenate
 
 COMPARED = 40
 COLUMNS = ("market", "month", "category", "country")
@@ -71,6 +72,15 @@ def captured(n_groups: int, listings_per_group: int = 60, occasions: int = 4, se
                     captures="captures", occasions=occasions, first_scrape="first")
 
 
+def many_labels(n_labels: int, n_vendors: int = 10_000, seed: int = 1) -> Totals:
+    """Cells of vendors that sell from several of many cities."""
+    rng = np.random.default_rng(seed)
+    n = 6 * n_vendors
+    reviews, price = 1 + rng.poisson(3 * rng.lognormal(0, 1.5, n)), rng.lognormal(4, 1, n)
+    return Totals.from_cells(vendor=[f"v{v}" for v in rng.integers(0, n_vendors, n)], value=price * reviews, reviews=reviews,
+                             groups={"city": [f"city {i}" for i in rng.integers(0, n_labels, n)]}, currency="USD")
+
+
 def many_vendors(n_vendors: int, n_groups: int, seed: int = 1) -> Totals:
     """One cell a vendor, large groups and small ones."""
     rng = np.random.default_rng(seed)
@@ -99,9 +109,12 @@ def measure(totals: Totals, options: dict[str, object]) -> dict[str, float]:
     for row, one in zip(some, found, strict=True):  # type: ignore[call-overload]
         if row.interval is not None:
             apart = max(apart, *(abs(a / b - 1) if b else abs(a) for a, b in zip(row.interval, one, strict=True)))
-    return {"groups": len(groups), "intervals_s": whole, "shares_s": timed(lambda: est.shares("month"))[0],
-            "budget_s": timed(est.budget)[0], "table_s": timed(est.to_frame)[0],
-            "one_at_a_time_s": single * len(groups) / len(some), "largest_difference": apart}
+    shares_s, shares = timed(lambda: est.shares("month"))
+    first = shares.iloc[0]  # type: ignore[attr-defined]
+    if (alone := est.share(first.month, of="month").interval) is not None:
+        apart = max(apart, *(abs(a / b - 1) for a, b in zip((first.low, first.high), alone, strict=True)))
+    return {"groups": len(groups), "intervals_s": whole, "shares_s": shares_s, "budget_s": timed(est.budget)[0],
+            "table_s": timed(est.to_frame)[0], "one_at_a_time_s": single * len(groups) / len(some), "largest_difference": apart}
 
 
 def views(n_groups: int) -> dict[str, float]:
@@ -118,6 +131,10 @@ def views(n_groups: int) -> dict[str, float]:
         if one.interval is None or not np.allclose((row.low, row.high), one.interval, rtol=1e-9):
             raise SystemExit(f"growth of {names} differs from that of the group alone")
         out[f"budget of every group: {name}"] = timed(lambda pair=pair: pair[0].budget(by_group=True, progress=False))[0]
+    cities = many_labels(n_groups)
+    for name in ("uncertain share", "expected, BCa"):
+        est = turnover(cities, **ASSUMPTIONS[name])  # type: ignore[arg-type]
+        out[f"shares of a column with so many labels: {name}"] = timed(lambda est=est: est.shares("city"))[0]
     listings = captured(n_groups)
     bound, model = ValueChao(), Huggins(["log price"])
     seen, fitted = listings.totals(by=COLUMNS), listings.totals(by=COLUMNS, assumptions=[model])
@@ -131,6 +148,9 @@ def large(n_vendors: int, n_groups: int) -> dict[str, float]:
     totals = many_vendors(n_vendors, n_groups)
     out = {f"{n_vendors:,} vendors in {n_groups:,} groups: {name}": timed(lambda name=name: turnover(
         totals, **ASSUMPTIONS[name]))[0] for name in ("known mean share", "uncertain share", "expected, default")}
+    key = totals.keys["vendor"]
+    halves = [Key(np.arange(len(part)), part) for part in (key.labels[::2], key.labels[1::2])]
+    out[f"{n_vendors:,} names in two halves become one dictionary"] = timed(lambda: concatenate(*halves, ordered=False))[0]
     out["peak of the memory, GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return out
 

@@ -16,6 +16,7 @@ from darkmarket_estimates.bayes.predictive import MOST_DRAWS
 from darkmarket_estimates.bayes.priors import HalfNormal, Normal, Prior, as_prior
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.share_by_size import (
+    SMALLEST_SPREAD,
     cell_log_likelihood,
     log_likelihood,
     logits_with_mean,
@@ -217,7 +218,7 @@ class BothCounters:
         p, size = shapes({name: np.asarray(value)[None] for name, value in truth.items()})
         at = np.repeat(np.arange(len(cells["vendor_sales"])), cells["multiplicity"].astype(np.int64))
         market, size_class, s = (cells[name][at] for name in ("vendor_market", "vendor_class", "vendor_sales"))
-        mean, k = p[0][market, size_class], np.minimum(size[0], 1e9)[market]
+        mean, k = p[0][market, size_class], size[0][market]
         r = rng.binomial(s.astype(np.int64), rng.beta(mean * k, (1 - mean) * k))
         arrays = {"weights": cells["weights"], "vendor_market": market, "vendor_class": size_class,
                   "vendor_reviews": r.astype(np.float64), "vendor_sales": s, "multiplicity": np.ones(len(at))}
@@ -268,7 +269,8 @@ def _compress(
 
 def shapes(draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Shares of the classes, of shape (draws, markets, classes), and sizes of their Beta laws, of shape (draws, markets)."""
-    return special.expit(draws["class_logit"]), (1 - draws["spread"]) / draws["spread"]
+    spread = np.clip(draws["spread"], SMALLEST_SPREAD, 1 - SMALLEST_SPREAD)  # as the likelihood
+    return special.expit(draws["class_logit"]), (1 - spread) / spread
 
 
 def _statistics(r: np.ndarray, s: np.ndarray) -> dict[str, float]:

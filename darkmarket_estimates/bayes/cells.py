@@ -1,7 +1,8 @@
 """Compression: from one row a vendor and group to the few cells that the likelihood needs.
 
 Counts up to `EXACT` are kept; larger ones share a class 1 % wide, represented by its mean. A negative binomial kernel is
-20 % wide and a standard deviation of log prices of order 1, so nothing that a posterior could show is lost.
+20 % wide, so nothing that a posterior could show is lost. Classes beside a value that keep no moments are as fine while they
+are few; `points` has those that do.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from darkmarket_estimates.totals import VENDOR, Totals
 EXACT = 100
 #: Width of the classes in log count: of the count law, and of the count beside a value or a split.
 FINE, COARSE = 0.01, 0.1
-#: Points of values that bins are narrowed for, from one standard deviation of ln m on, and how often at most.
-POINTS, HALVINGS = 4_000, 7
+#: Cells of normal values above which their classes are wide.
+CELLS = 4_000
 #: Largest count that a float holds with its neighbours apart.
 LARGEST = 2.0**53
 
@@ -156,16 +157,17 @@ def value_cells(vendors: Vendors, centre: float, bend: float = math.inf) -> dict
     alone: wide classes move the slope above the bend by a tenth of its standard deviation, and are kept for many groups.
     """
     for width, exact in ((FINE, EXACT), (COARSE, 30)):
-        size, log_m, key = _value_classes(vendors, centre, bend, width, exact)
+        size, log_m, key = value_classes(vendors, centre, bend, width, exact)
         _, n, (group, inverse, x, first, square) = group_means(key, vendors.row_group, 1 / vendors.row_reviews, size,
                                                                log_m, log_m**2)
-        if len(n) <= POINTS:
+        if len(n) <= CELLS:
             break
     return {"value_group": np.rint(group).astype(np.int64), "value_inverse": inverse, "value_size": x,
-            "value_n": n.astype(np.float64), "value_sum": first * n, "value_square": square * n}
+            "value_top": np.maximum(x - bend, 0.0), "value_n": n.astype(np.float64), "value_sum": first * n,
+            "value_square": square * n}
 
 
-def _value_classes(
+def value_classes(
     vendors: Vendors, centre: float, bend: float, width: float, exact: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Size of the vendor, ln m, and class of each row: of group, reviews and vendor, and on which side of the bend."""
@@ -174,45 +176,6 @@ def _value_classes(
     small, large = classes(vendors.row_reviews, width, exact), classes(whole, width, exact)
     key = (vendors.row_group * (small.max(initial=0) + 1) + small) * (large.max(initial=0) + 1) + large
     return size, np.log(vendors.row_value / vendors.row_reviews), 2 * key + (size > bend)
-
-
-def value_points(vendors: Vendors, centre: float, bend: float = math.inf) -> dict[str, np.ndarray]:
-    """Cells for laws of value that sums do not suffice for: points of ln m with multiplicities.
-
-    The cells of `value_cells` are cut into bins of ln m, halved until there are enough of them. A bin becomes two points, a
-    standard deviation of ln m on either side of the mean, along the regression of size on ln m; and two more along what is
-    left of size. First and second moments of ln m and size are kept, and a bin of one or two rows is exact.
-    """
-    x, log_m, key = _value_classes(vendors, centre, bend, COARSE, 30)
-    inverse = 1 / vendors.row_reviews
-    spread, low = float(log_m.std()) if len(log_m) else 0.0, log_m.min(initial=math.inf)
-    width = spread
-    for _ in range(HALVINGS):
-        bins = np.floor((log_m - low) / max(width, 1e-9))
-        t = log_m - low - (bins + 0.5) * width
-        cut = key * (int(bins.max(initial=0)) + 1) + bins.astype(np.int64)
-        _, n, means = group_means(cut, vendors.row_group, log_m, x, inverse, t, t**2, t * x, t * inverse, x**2)
-        if 2 * len(n) > POINTS or spread == 0:
-            break
-        width /= 2
-    group, *middle, first, square, t_x, t_inverse, x_square = means
-    sd = np.sqrt(np.maximum(square - first**2, 0.0))
-    wide = sd > 1e-6 * spread  # narrower: rounding
-    by = np.divide(1.0, sd, out=np.zeros_like(sd), where=wide)
-    along = [sd, (t_x - first * middle[1]) * by, (t_inverse - first * middle[2]) * by]
-    left = np.sqrt(np.maximum(x_square - middle[1] ** 2 - along[1] ** 2, 0.0))
-    deep = left > 1e-6
-    across = [np.zeros_like(sd), left, np.zeros_like(sd)]
-    pairs = wide.astype(int) + deep
-    at, steps = [np.flatnonzero(pairs == 0)], [np.zeros((3, int((pairs == 0).sum())))]
-    for which, step in ((wide, along), (deep, across)):
-        for sign in (1, -1):
-            at.append(np.flatnonzero(which))
-            steps.append(sign * np.array(step)[:, which] * np.sqrt(pairs[which]))
-    where = np.concatenate(at)
-    point = np.array(middle)[:, where] + np.concatenate(steps, axis=1)
-    return {"value_group": np.rint(group).astype(np.int64)[where], "value_log": point[0], "value_size": point[1],
-            "value_inverse": point[2], "value_n": n[where] / np.maximum(2.0 * pairs, 1.0)[where]}
 
 
 def split_cells(vendors: Vendors, centre: float) -> dict[str, np.ndarray]:

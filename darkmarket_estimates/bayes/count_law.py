@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,10 @@ def model(data: Data, priors: CountPriors, law: type[SizeLaw], values: ValueLaw)
     n_groups = len(data.coords["group"])
     with pm.Model(coords={"group": data.coords["group"]}) as out:
         a = {name: pm.Data(name, array) for name, array in data.arrays.items()}
-        sizes = law.variables(priors)
+        sizes = law.variables(priors, a)
         p = {name: getattr(priors, name).variable(name) for name in (*MEAN, "value_sd_slope")}
-        p |= {name: positive(name, getattr(priors, name)) for name in ("review_sd", *values.parameters)}
+        p |= {name: positive(name, getattr(priors, name), a.get(f"{name}_unit", math.inf))
+              for name in ("review_sd", *values.parameters)}
         others = p.get("value_lower_tail", 0.0) ** 2 + p["review_sd"] ** 2 * a["mean_inverse"]
         p["value_sd"] = beside("value_sd", priors.value_sd, others, "value_spread_", 1.0)  # type: ignore[arg-type]
         log_p, none = law.log_probabilities(sizes, a)
@@ -56,7 +58,7 @@ def model(data: Data, priors: CountPriors, law: type[SizeLaw], values: ValueLaw)
             pm.Potential("splits", (a["split_n"] * (pt.gammaln(a["split_reviews"] + at) - pt.gammaln(at))).sum()
                          + (a["whole_n"] * (pt.gammaln(phi) - pt.gammaln(a["whole_reviews"] + phi))).sum())
         v = variance(p, a["value_size"], a["value_inverse"], pt)
-        pm.Potential("values", values.log_likelihood(a, mean, v, p, pt).sum())
+        pm.Potential("values", values.potential(a, mean, v, p))
     return out
 
 

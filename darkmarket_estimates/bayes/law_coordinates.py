@@ -9,11 +9,18 @@ that spread is divided between body and tails: in c, s, u, l themselves the post
     q &= 1 - y^2, \qquad y^2 = e^{-2t} [u^2 + l^2 / (1 + l^2 / v^2)]
 
 so that m is nearly the mean log rate and :math:`e^t` nearly its standard deviation, as far as they are seen: a long lower tail
-is one of vendors without reviews, so that it moves both less and less. The second root keeps s positive whatever t. Tails are
-:math:`u = h \Phi(\xi)` below a bound h, else :math:`a [\phi(\xi) + \xi \Phi(\xi)]`: a tail that may be absent then falls off
-like a normal law in :math:`\xi`, where its logarithm would fall off like an exponential one. Log values have a normal part
-beside a lower tail b and the scatter :math:`\omega^2 / r` of single reviews, so that the former is sampled by t with
-:math:`y^2 = e^{-2t} [b^2 + \omega^2 \overline{1/r}]` in the same way. The Jacobian determinant is
+is one of vendors without reviews, so that it moves both less and less. The second root keeps s positive whatever t. Log values
+have a normal part beside a lower tail b and the scatter :math:`\omega^2 / r` of single reviews, so that the former is sampled by
+t with :math:`y^2 = e^{-2t} [b^2 + \omega^2 \overline{1/r}]` in the same way. A tail or scatter that may be absent is
+
+.. math:: u = a [\sqrt{1 + 2 R(\xi)} - 1], \quad R = S(\xi) - S(\xi - 2 M), \quad S(\xi) = \phi(\xi) + \xi \Phi(\xi), \quad
+   (1 + h / a)^2 = 1 + 4 M
+
+with h its bound; without one the second S is 0. Towards 0 it then falls off like a normal law in :math:`\xi`, where its
+logarithm would fall off like an exponential one. Above it :math:`\xi` is like the square of u: the likelihood of a tail that
+is not there falls off with its sixth power, by the third cumulant (that of a scatter with its fourth, by the variance), and
+would be a wall in u itself, before which steps are small. That is so where a is a length that the data can just tell from 0:
+a root of the number of vendors, see `units`. The Jacobian determinant is
 :math:`s\,(1 + y^2 / \sqrt{q^2 + 4 \delta^2})\; du/d\xi_u\; dl/d\xi_l`; whatever w, v, a and :math:`\delta`, the priors are those
 of c, s, u and l, and so is the posterior.
 """
@@ -22,19 +29,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
+from darkmarket_estimates.bayes.cells import Vendors
 from darkmarket_estimates.bayes.priors import HalfNormal, Known, LogNormal, Normal, Prior
 
 #: Smallest body beside tails that make up all of the spread, in units of it: the root of this.
 DELTA = 0.05
 #: Lengths of a lower tail beyond which it moves the mean and the spread of visible log rates no more.
 MEAN_REACH, SPREAD_REACH = 1.5, 0.9
-#: Unit of a tail without a bound, in units of its prior.
-UNIT = 1 / 3
+#: Longest a, in units of a half-normal prior: where data say nothing, such a prior is nearly normal in the coordinate.
+LONGEST = 2.0
+#: a of each parameter, in standard deviations of log counts or log values and a root of the data: so that its posterior is
+#: nearly normal where it is absent. A lower tail of sizes, of vendors without reviews, is seen last.
+UPPER, LOWER, VALUE, REVIEW = 1.2, 5.0, 0.57, 1.0
 
 
-def body_and_tails(priors: Mapping[str, Prior]) -> dict[str, Any]:
+def units(vendors: Vendors) -> dict[str, np.ndarray]:
+    r"""The a of each coordinate, and the mean of 1 / r over rows: data of the model, so that one graph serves all tables.
+
+    The third cumulant tells a tail b of n values with standard deviation s from 0 where :math:`n (b / s)^6 / 3` is of order 1;
+    their variance a scatter :math:`\omega` where :math:`N (\omega / s)^4 / 4` is, N being the sum of squares of 1 / r about its
+    regression on the log count, which `value_sd_slope` has.
+    """
+    if not len(vendors.row_reviews):
+        return dict.fromkeys(("upper_tail_unit", "lower_tail_unit", "value_lower_tail_unit", "review_sd_unit", "mean_inverse"),
+                             np.array(1.0))
+    log_r = np.log(vendors.reviews[vendors.reviews > 0])
+    log_m, inverse = np.log(vendors.row_value / vendors.row_reviews), 1 / vendors.row_reviews
+    size, few = (v - v.mean() for v in (np.log(vendors.reviews[vendors.row_vendor]), inverse))
+    left = few @ few - (size @ few) ** 2 / max(size @ size, 1e-300)
+    return {"upper_tail_unit": _unit(UPPER * log_r.std(), len(log_r), 6),
+            "lower_tail_unit": _unit(LOWER * log_r.std(), len(log_r), 4),
+            "value_lower_tail_unit": _unit(VALUE * log_m.std(), len(log_m), 6),
+            "review_sd_unit": _unit(REVIEW * log_m.std(), left, 4), "mean_inverse": np.array(inverse.mean())}
+
+
+def _unit(scale: Any, n: Any, power: int) -> np.ndarray:
+    """Scale over a root of n; without limit where the data have no spread."""
+    return np.array(scale * n ** (-1 / power) if min(scale, n) > 1e-6 else math.inf)
+
+
+def body_and_tails(priors: Mapping[str, Prior], a: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Variables size_centre, size_sd, upper_tail and lower_tail of the model in context.
 
     A known centre or body leaves no ridge: then each parameter is a variable of its own.
@@ -45,7 +84,7 @@ def body_and_tails(priors: Mapping[str, Prior]) -> dict[str, Any]:
     centre, sd = priors["size_centre"], priors["size_sd"]
     if isinstance(centre, Known) or isinstance(sd, Known):
         return {name: prior.variable(name) for name, prior in priors.items()}
-    tails = {name: positive(name, priors[name]) for name in ("upper_tail", "lower_tail")}
+    tails = {name: positive(name, priors[name], a.get(f"{name}_unit", math.inf)) for name in ("upper_tail", "lower_tail")}
     upper, lower = tails.values()
     first = {name: _middle(prior) for name, prior in priors.items()}
     mean = pm.Flat("size_mean_", initval=first["size_centre"] + first["upper_tail"] - first["lower_tail"])
@@ -74,22 +113,34 @@ def beside(name: str, prior: Prior, square: Any, coordinate: str, first: float) 
     return pm.Deterministic(name, pt.exp(log_s))
 
 
-def positive(name: str, prior: Prior) -> Any:
-    """Variable of a positive parameter that the data may not tell from 0, of the model in context."""
+def positive(name: str, prior: Prior, unit: Any = math.inf) -> Any:
+    """Variable of a positive parameter that the data may not tell from 0, of the model in context; `unit` is a."""
     import pymc as pm
     import pytensor.tensor as pt
 
     if isinstance(prior, Known):
         return prior.variable(name)
     x = pm.Flat(f"{name}_", initval=0.0)
-    phi, density = pt.erfc(-x / math.sqrt(2)) / 2, pt.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    a = pt.minimum(unit, LONGEST * _middle(prior))
+    ramp, slope = _ramp(x, pt), _normal_cdf(x, pt)
     if isinstance(prior, HalfNormal) and prior.high < math.inf:
-        value, slope = prior.high * phi, math.log(prior.high) + pt.log(density)
-    else:
-        scale = UNIT * _middle(prior)
-        value, slope = scale * (density + x * phi), math.log(scale) + pt.log(phi)
-    pm.Potential(f"{name}_prior", prior.log_density(value) + slope)
+        middle = ((1 + prior.high / a) ** 2 - 1) / 4
+        ramp = ramp - _ramp(x - 2 * middle, pt)
+        away = abs(x - middle)  # the slope is the same on both sides of the middle: nothing cancels far above
+        slope = _normal_cdf(middle - away, pt) - _normal_cdf(-middle - away, pt)
+    root = pt.sqrt(1 + 2 * ramp)
+    value = a * 2 * ramp / (1 + root)
+    pm.Potential(f"{name}_prior", prior.log_density(value) + pt.log(a * slope / root))
     return pm.Deterministic(name, value)
+
+
+def _normal_cdf(x: Any, pt: Any) -> Any:
+    return pt.erfc(-x / math.sqrt(2)) / 2
+
+
+def _ramp(x: Any, pt: Any) -> Any:
+    """S: the integral of the normal distribution function."""
+    return pt.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) + x * _normal_cdf(x, pt)
 
 
 def _middle(prior: Prior) -> float:

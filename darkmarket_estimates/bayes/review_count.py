@@ -25,6 +25,7 @@ from darkmarket_estimates.bayes.assumed import draw_assumptions
 from darkmarket_estimates.bayes.count_priors import CountPriors
 from darkmarket_estimates.bayes.cut import realised_draws
 from darkmarket_estimates.bayes.draws_model import groups_of
+from darkmarket_estimates.bayes.law_coordinates import units
 from darkmarket_estimates.bayes.predictive import PredictiveCheck, count_statistics
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.size_law import SIZE_LAWS, SizeLaw
@@ -175,12 +176,11 @@ class ReviewCount:
         """Cells of some vendors."""
         counts = cells.count_cells(own.vendors, truncated=own.truncated)
         values = self.values.cells(own.vendors, own.centre, own.bend)
-        size = values["value_size"]
         arrays = {
             **own.law.arrays(counts["reviews"], counts["exposure"], counts["exposures"]),
             "count_n": counts["count_n"], "vendors_n": counts["vendors_n"] * own.truncated,
-            **values, "value_top": np.maximum(size - own.bend, 0.0), "vendor_inverse": np.exp(-size - own.centre),
-            "mean_inverse": np.array(np.average(values["value_inverse"], weights=values["value_n"]) if size.size else 1.0),
+            **values, "vendor_inverse": np.exp(-values["value_size"] - own.centre),
+            **units(own.vendors),
         }
         if len(own.labels) > 1:
             arrays |= cells.split_cells(own.vendors, own.centre)

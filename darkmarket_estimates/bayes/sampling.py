@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,13 +54,20 @@ def quiet() -> Iterator[None]:
             log.setLevel(level)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Step:
     """PyMC's NUTS for a model in coordinates of its own, compiled once for every data set that is put into the model."""
 
     standard: Standardised
     density: Any
     nuts: Any
+
+    @cached_property
+    def written(self) -> Any:
+        """What a draw is written down as: PyMC would compile it for every run, and lets no compiled function go (0.8 MB)."""
+        import pymc as pm
+
+        return pm.backends.NDArray(model=self.standard.inner).fn
 
 
 def compiled_step(model: pm.Model, target_accept: float = 0.9) -> Step:
@@ -131,6 +139,8 @@ def _by_pymc(step: Step, *, starts: list[Any], seeds: list[int], progress: bool 
     # PyMC does this for chains in one process alone: in others a step that was used would go on with its last step size
     step.nuts.reset_tuning()
     with step.standard.inner:
+        if options["chains"] == 1:  # several chains would write into one record
+            options["trace"] = pm.backends.NDArray(fn=step.written)
         return pm.sample(step=step.nuts, initvals=starts, random_seed=seeds, progressbar=showing(progress),
                          compute_convergence_checks=False, **options)
 

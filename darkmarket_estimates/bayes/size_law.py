@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ from darkmarket_estimates.bayes.protocol import Draws
 
 #: Distance of grid points in log rate, and shape of the Gamma kernel: its width 1 / sqrt(shape) is that distance.
 STEP, SHAPE = 0.2, 25.0
+#: What the formulas need, for arrays; for tensors it is ``pytensor.tensor``.
+ARRAYS = SimpleNamespace(log=np.log, log1p=np.log1p, logaddexp=np.logaddexp, where=np.where, minimum=np.minimum,
+                         maximum=np.maximum, erfc=special.erfc, erfcx=special.erfcx)
+#: Where the asymptotic series of erfcx is exact to 1e-12, and its own derivative loses all digits further on.
+FAR = 20.0
 #: The grid begins where a vendor has this many reviews on average, and ends this far (in logs) above the largest rate seen.
 FEWEST, BEYOND = 0.02, 4.0
 
@@ -33,14 +39,41 @@ def log_negative_binomial(r: Any, shape: Any, mean: Any) -> Any:
             - shape * np.log1p(mean / shape) - r * np.log1p(shape / mean))
 
 
-def normal_laplace(x: Any, centre: Any, sd: Any, upper: Any, lower: Any) -> Any:
+def normal_laplace(x: Any, centre: Any, sd: Any, upper: Any, lower: Any, xp: Any = ARRAYS) -> Any:
     r"""Log density, up to a constant, of centre + sd Z + upper E_1 - lower E_2, with Z normal and E exponential.
 
     .. math:: \ln\left[e^{a^2/2 - a z} \Phi(z - a) + e^{b^2/2 + b z} \Phi(-z - b)\right], \quad
        a = sd / upper, \; b = sd / lower, \; z = (x - centre) / sd
     """
-    z, a, b = (x - centre) / sd, sd / upper, sd / lower
-    return np.logaddexp(special.log_ndtr(z - a) + a * (a / 2 - z), special.log_ndtr(-z - b) + b * (b / 2 + z))
+    z = (x - centre) / sd
+    return xp.logaddexp(_tail(-z, sd / upper, xp), _tail(z, sd / lower, xp))
+
+
+def _tail(z: Any, b: Any, xp: Any) -> Any:
+    r"""Log of :math:`e^{b^2/2 + b z} \Phi(-u), u = z + b`.
+
+    Above u = 0 the square is taken out of :math:`\Phi`, :math:`\ln\Phi(-u) = -u^2/2 + \ln(erfcx(u/\sqrt 2) / 2)`, so that nothing
+    cancels however short the tail: with millions of vendors a millionth of b^2 is seen.
+    """
+    u = z + b
+    above, below = xp.maximum(u, 0.0) / math.sqrt(2), xp.minimum(u, 0.0) / math.sqrt(2)
+    long = xp.where(u < 0, b, 0.0)  # no overflow where it is not used
+    near = log_erfcx(above, xp) - z**2 / 2 - math.log(2)
+    return xp.where(u < 0, long * (long / 2 + z) + xp.log1p(-xp.erfc(-below) / 2), near)
+
+
+def log_erfcx(x: Any, xp: Any = ARRAYS) -> Any:
+    r"""Log of :math:`e^{x^2} erfc(x)` for x of 0 or more, with a derivative that keeps its digits however large x is.
+
+    .. math:: erfcx(x) \sim \frac{1}{x \sqrt\pi} \left(1 - \frac{1}{2 x^2} + \frac{3}{4 x^4} - \frac{15}{8 x^6}
+       + \frac{105}{16 x^8} - \frac{945}{32 x^{10}}\right)
+
+    Source: *NIST Handbook of Mathematical Functions* (2010), 7.12.1.
+    """
+    far = xp.maximum(x, FAR)
+    y = 0.5 / far / far  # no overflow of the square
+    series = xp.log1p(-y * (1 - 3 * y * (1 - 5 * y * (1 - 7 * y * (1 - 9 * y))))) - xp.log(far * math.sqrt(math.pi))
+    return xp.where(x > FAR, series, xp.log(xp.erfcx(xp.minimum(x, FAR))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,23 +109,18 @@ class FlexibleSizes:
     # -- in the model -----------------------------------------------------------------------------------------------
 
     @classmethod
-    def variables(cls, priors: Any) -> dict[str, Any]:
+    def variables(cls, priors: Any, a: Any) -> dict[str, Any]:
         """The parameters with their priors, in the model in context; see `law_coordinates`."""
         from darkmarket_estimates.bayes.law_coordinates import body_and_tails
 
-        return body_and_tails({name: getattr(priors, name) for name in cls.PARAMETERS})
+        return body_and_tails({name: getattr(priors, name) for name in cls.PARAMETERS}, a)
 
     @staticmethod
     def log_probabilities(parameters: dict[str, Any], a: dict[str, Any]) -> tuple[Any, Any]:
         """Tensors: log probability of each cell, and probability of no review at each distinct exposure."""
         import pytensor.tensor as pt
-        from pymc.distributions.dist_math import normal_lcdf
 
-        sd = parameters["size_sd"]
-        z = (a["log_rate"] - parameters["size_centre"]) / sd
-        upper, lower = sd / parameters["upper_tail"], sd / parameters["lower_tail"]
-        log_f = pt.logaddexp(normal_lcdf(0.0, 1.0, z - upper) + upper * (upper / 2 - z),
-                             normal_lcdf(0.0, 1.0, -z - lower) + lower * (lower / 2 + z))
+        log_f = normal_laplace(a["log_rate"], *(parameters[name] for name in FlexibleSizes.PARAMETERS), xp=pt)
         w = pt.exp(log_f - pt.max(log_f))
         w = w / w.sum()
         return pt.log(a["kernel"] @ w) + a["kernel_top"], a["kernel_none"] @ w
@@ -146,7 +174,7 @@ class GammaSizes:
                 "exposures": exposures}
 
     @classmethod
-    def variables(cls, priors: Any) -> dict[str, Any]:
+    def variables(cls, priors: Any, a: Any) -> dict[str, Any]:
         """The parameters with their priors, in the model in context."""
         return {name: getattr(priors, name).variable(name) for name in cls.PARAMETERS}
 

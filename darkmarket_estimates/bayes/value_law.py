@@ -10,7 +10,8 @@ decide on the total, and a slope that is learnt from all vendors alike would be 
 
 Log prices of real vendors have a long lower tail and none above: `LowerTail` is an exponentially modified normal law
 (Grushka, *Anal. Chem.* 44 (1972), 1733-1738), with the tail below. Under a symmetric law the spread of that tail would pass
-for money above. Formulas are written once, for arrays and for tensors: `xp` is `ARRAYS` or ``pytensor.tensor``.
+for money above. Formulas are written once: for arrays and for tensors, `xp` being `ARRAYS` or ``pytensor.tensor``, or for
+arrays with their gradient, as a node of the graph.
 """
 
 from __future__ import annotations
@@ -23,15 +24,14 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import special
 
-from darkmarket_estimates.bayes import cells
+from darkmarket_estimates.bayes import cells, points
 
 #: What the formulas need, for arrays.
-ARRAYS = SimpleNamespace(exp=np.exp, log=np.log, log1p=np.log1p, sqrt=np.sqrt, logaddexp=np.logaddexp, where=np.where,
-                         minimum=np.minimum, maximum=np.maximum, erfc=special.erfc, erfcx=special.erfcx)
+ARRAYS = SimpleNamespace(exp=np.exp, log=np.log, log1p=np.log1p, logaddexp=np.logaddexp)
 #: Standard deviation of the rarer component of heavy-tailed log values, in units of the other's.
 WIDER = 2.0
-#: Where the asymptotic series of erfcx is exact to 1e-12, and its own derivative loses all digits further on.
-FAR = 20.0
+#: Below the first the normal law is 1 to the last digit; above the second the series of its hazard is exact to 1e-12.
+DEEP, FAR = -8.0, 50.0
 #: Parameters of the mean and of the spread, which every law has.
 MEAN, SPREAD = ("value_level", "value_slope", "value_bend", "value_few"), ("value_sd", "value_sd_slope", "review_sd")
 
@@ -58,8 +58,12 @@ class ValueLaw(Protocol):
         """Cells of the likelihood, with ``value_group``, ``value_size``, ``value_inverse`` and ``value_n`` among them."""
         ...
 
-    def log_likelihood(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any], xp: Any = ARRAYS) -> Any:
+    def log_likelihood(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
         """Of the cells, multiplicities included, less n ln(2 pi) / 2: `mean` is d and `v` is V of each cell."""
+        ...
+
+    def potential(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
+        """Their sum, of tensors."""
         ...
 
     def residuals(self, rng: np.random.Generator, v: np.ndarray, p: Mapping[str, float]) -> np.ndarray:
@@ -82,6 +86,12 @@ class Normal:
         square = a["value_square"] - 2 * centre * a["value_sum"] + a["value_n"] * centre**2
         return -(a["value_n"] * xp.log(v) / 2 + square / (2 * v))
 
+    def potential(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
+        """Their sum."""
+        import pytensor.tensor as pt
+
+        return self.log_likelihood(a, mean, v, p, pt).sum()
+
     def residuals(self, rng: np.random.Generator, v: np.ndarray, p: Mapping[str, float]) -> np.ndarray:
         """Normal, with mean -V / 2."""
         return rng.standard_normal(len(v)) * np.sqrt(v) - v / 2
@@ -99,13 +109,19 @@ class LowerTail:
 
     def cells(self, vendors: cells.Vendors, centre: float, bend: float) -> dict[str, np.ndarray]:
         """Points, as no sums suffice."""
-        return cells.value_points(vendors, centre, bend)
+        return points.value_points(vendors, centre, bend)
 
-    def log_likelihood(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any], xp: Any = ARRAYS) -> Any:
+    def log_likelihood(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
         """`exponentially_modified` at the points."""
         b = p["value_lower_tail"]
-        e = a["value_log"] - mean + v / 2 - xp.log1p(b)
-        return a["value_n"] * exponentially_modified(e, xp.sqrt(v), b, xp)
+        e = a["value_log"] - mean + v / 2 - np.log1p(b)
+        return a["value_n"] * exponentially_modified(e, np.sqrt(v), b)[0]
+
+    def potential(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
+        """Their sum, as one node."""
+        from darkmarket_estimates.bayes._density import log_density
+
+        return log_density(lower_tail, (mean, v, p["value_lower_tail"]), (a["value_log"], a["value_n"]))
 
     def residuals(self, rng: np.random.Generator, v: np.ndarray, p: Mapping[str, float]) -> np.ndarray:
         """Normal less exponential, about the log of their mean."""
@@ -120,7 +136,7 @@ class HeavyTails:
 
     def cells(self, vendors: cells.Vendors, centre: float, bend: float) -> dict[str, np.ndarray]:
         """Points, as no sums suffice."""
-        return cells.value_points(vendors, centre, bend)
+        return points.value_points(vendors, centre, bend)
 
     def log_likelihood(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any], xp: Any = ARRAYS) -> Any:
         """Two normal laws at the points."""
@@ -128,6 +144,12 @@ class HeavyTails:
         square = (a["value_log"] - mean + self._shift(v, rare, xp)) ** 2 / v
         each = xp.logaddexp(xp.log1p(-rare) - square / 2, xp.log(rare / WIDER) - square / (2 * WIDER**2))
         return a["value_n"] * (each - xp.log(v) / 2)
+
+    def potential(self, a: Mapping[str, Any], mean: Any, v: Any, p: Mapping[str, Any]) -> Any:
+        """Their sum."""
+        import pytensor.tensor as pt
+
+        return self.log_likelihood(a, mean, v, p, pt).sum()
 
     def residuals(self, rng: np.random.Generator, v: np.ndarray, p: Mapping[str, float]) -> np.ndarray:
         """Of one of two spreads each, about the log of their mean."""
@@ -145,36 +167,45 @@ class HeavyTails:
 VALUE_LAWS: dict[str, ValueLaw] = {"lower": LowerTail(), "normal": Normal(), "heavy": HeavyTails()}
 
 
-def exponentially_modified(e: Any, sd: Any, b: Any, xp: Any = ARRAYS) -> Any:
-    r"""Log density of sd Z - b E at e, less that of a constant :math:`1 / \sqrt{2 \pi}`.
+def lower_tail(mean: Any, v: Any, b: Any, log_m: np.ndarray, n: np.ndarray) -> tuple[Any, ...]:
+    """Log likelihood of points under `LowerTail`, and its gradient by d, V and b."""
+    sd = np.sqrt(v)
+    value, by_e, by_sd, by_b = exponentially_modified(log_m - mean + v / 2 - np.log1p(b), sd, b)
+    by_e *= n
+    return n @ value, -by_e, by_e / 2 + n * by_sd / (2 * sd), n @ by_b - by_e.sum() / (1 + b)
 
-    .. math:: -\ln b + \frac{B^2}{2} + B z + \ln\Phi(-u), \quad z = e / sd, \quad B = sd / b, \quad u = z + B
 
-    Above u = 0 the square is taken out of :math:`\Phi`, :math:`\ln\Phi(-u) = -u^2/2 + \ln(erfcx(u/\sqrt 2) / 2)`, so that
-    nothing cancels: for b to 0 it tends to :math:`-\ln sd - z^2 / 2`.
+def exponentially_modified(e: Any, sd: Any, b: Any) -> tuple[Any, Any, Any, Any]:
+    r"""Log density of sd Z - b E at e, less that of a constant :math:`1 / \sqrt{2 \pi}`, and its slopes by e, sd and b.
+
+    .. math:: f &= -\ln b + \frac{B^2}{2} + B z + \ln\Phi(-u), \quad z = e / sd, \quad B = sd / b, \quad u = z + B \\
+       \frac{\partial f}{\partial e} &= -\frac{z + w}{sd}, \quad
+       \frac{\partial f}{\partial sd} = \frac{z^2 - w (B - z)}{sd}, \quad
+       \frac{\partial f}{\partial b} = \frac{B w - 1}{b}, \quad w = \frac{\phi(u)}{\Phi(-u)} - u
+
+    The square is taken out of :math:`\Phi`, :math:`\ln\Phi(-u) = -u^2/2 + \ln(erfcx(u/\sqrt 2) / 2)`, so that nothing cancels
+    however short the tail: f tends to :math:`-\ln sd - z^2 / 2`. The same erfcx is in w; far out it is
+    :math:`(1 - q) / u, q = 2 / u^2 - 10 / u^4 + 74 / u^6 - 706 / u^8 + 8162 / u^{10}`, from the expansion of erfc
+    (*NIST Handbook of Mathematical Functions* (2010), 7.12.1), and :math:`B w - 1 = -q - z w`.
 
     Examples
     --------
-    >>> round(float(exponentially_modified(0.3, 0.5, 1e-9)), 6), round(-math.log(0.5) - 0.6**2 / 2, 6)
+    >>> round(float(exponentially_modified(0.3, 0.5, 1e-9)[0]), 6), round(-math.log(0.5) - 0.6**2 / 2, 6)
     (0.513147, 0.513147)
     """
     z, ratio = e / sd, sd / b
     u = z + ratio
-    above, below = xp.maximum(u, 0.0) / math.sqrt(2), xp.minimum(u, 0.0) / math.sqrt(2)
-    far = xp.where(u < 0, ratio, 0.0)  # no overflow where it is not used
-    near = -(z**2) / 2 + log_erfcx(above, xp) - math.log(2)
-    return 0.5 * math.log(2 * math.pi) - xp.log(b) + xp.where(u < 0, far * (far / 2 + z) + xp.log1p(-xp.erfc(-below) / 2), near)
-
-
-def log_erfcx(x: Any, xp: Any = ARRAYS) -> Any:
-    r"""Log of :math:`e^{x^2} erfc(x)` for x of 0 or more, with a derivative that keeps its digits however large x is.
-
-    .. math:: erfcx(x) \sim \frac{1}{x \sqrt\pi} \left(1 - \frac{1}{2 x^2} + \frac{3}{4 x^4} - \frac{15}{8 x^6}
-       + \frac{105}{16 x^8} - \frac{945}{32 x^{10}}\right)
-
-    Source: *NIST Handbook of Mathematical Functions* (2010), 7.12.1.
-    """
-    far = xp.maximum(x, FAR)
-    y = 0.5 / far**2
-    series = xp.log1p(-y * (1 - 3 * y * (1 - 5 * y * (1 - 7 * y * (1 - 9 * y))))) - xp.log(far * math.sqrt(math.pi))
-    return xp.where(x > FAR, series, xp.log(xp.erfcx(xp.minimum(x, FAR))))
+    scaled = special.erfcx(np.maximum(u, DEEP) / math.sqrt(2))
+    value = np.log(scaled) - z * z / 2
+    w = math.sqrt(2 / math.pi) / scaled - u
+    rise = ratio * w - 1
+    if np.any(deep := u < DEEP):
+        long = np.where(deep, ratio, 0.0)  # no overflow where it is not used
+        value = np.where(deep, long * (long / 2 + z) + math.log(2), value)
+    if np.any(far := u > FAR):
+        away = np.maximum(u, FAR)
+        t = 1 / away / away  # no overflow of the square
+        q = t * (2 - t * (10 - t * (74 - t * (706 - t * 8162))))
+        w = np.where(far, (1 - q) / away, w)
+        rise = np.where(far, -q - z * w, rise)
+    return 0.5 * math.log(math.pi / 2) - np.log(b) + value, -(z + w) / sd, (z * z - w * (ratio - z)) / sd, rise / b

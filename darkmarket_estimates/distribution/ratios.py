@@ -19,7 +19,7 @@ from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.ratio_grids import RatioLaw, check_denominator, mirror, tabulate
 from darkmarket_estimates.distribution.realised import realised_totals
 from darkmarket_estimates.distribution.segments import pick
-from darkmarket_estimates.distribution.signed_totals import SignedTotals
+from darkmarket_estimates.distribution.signed_totals import signed_totals
 from darkmarket_estimates.distribution.strata import Stratum
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.errors import DataError
@@ -105,14 +105,15 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
     deviation = np.sqrt(added(s.variance(value, nested=nested) for s in strata)) / whole
     wide = np.flatnonzero((value > 0) & ((value < 1) | (not nested)) & (deviation > 0))
 
-    signed = SignedTotals.of(strata, multipliers, value, whole, nested=nested)
+    signed = signed_totals(strata, multipliers, value, whole, nested=nested)
 
     def probability(r: np.ndarray, which: np.ndarray) -> np.ndarray:
         """By one sum where the law is smooth, else by the grids of its atoms."""
         rows = wide[which]
         out = np.full(len(r), np.nan)
-        smooth = signed.smooth[rows]
-        out[smooth] = signed.probability(r[smooth], rows[smooth])
+        for each in signed:
+            smooth = each.smooth[rows]
+            out[smooth] = each.probability(r[smooth], rows[smooth])
         if (rough := np.isnan(out)).any():
             out[rough] = by_grids(r[rough], rows[rough])
         return out

@@ -32,14 +32,14 @@ from darkmarket_estimates.distribution.splines import Curves
 from darkmarket_estimates.distribution.strata import Stratum
 from darkmarket_estimates.distribution.vendors import FEW
 
-#: A vendor with more of the variance than this dominates.
+#: A vendor whose review share makes more of the variance than this dominates: its transform takes more nodes.
 DOMINANT = 0.1
-#: Frequency x standard deviation up to which transforms are followed, and what may be left there.
-REACH, FADED = 8.0, 1e-7
+#: Frequency x standard deviation up to which transforms are followed, as far as it takes; what may be left there.
+REACHES, FADED = (8.0, 24.0, 64.0), 1e-7
 #: Probability beyond the length L, and standard deviations that it holds at least.
 LOST_MASS, SPAN = 1e-6, 8.5
-#: Frequencies come in multiples of this; numbers that are worked on at once.
-FREQUENCIES, AT_ONCE = 8, 2**19
+#: Frequencies come in multiples of this, and are this many at most; numbers that are worked on at once.
+FREQUENCIES, MOST, AT_ONCE = 8, 2**10, 2**19
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ class SignedTotals:
         Logarithms of the transforms of P and of O.
     mixed : sequence of Mixed
     nested : bool
+    reach : float
+        Frequency x standard deviation up to which the transforms are followed.
     """
 
     smooth: np.ndarray
@@ -99,58 +101,58 @@ class SignedTotals:
     outside: Curves
     mixed: Sequence[Mixed]
     nested: bool
+    reach: float
 
     @classmethod
     def of(
         cls, strata: Sequence[Stratum], multipliers: Sequence[Multiplier], value: np.ndarray, whole: np.ndarray, *,
-        nested: bool,
+        nested: bool, reach: float, asked: np.ndarray,
     ) -> SignedTotals:
-        """Transform what keeps its shape, under multipliers of the strata."""
+        """Transform what keeps its shape, of the ratios that are asked for, under multipliers of the strata."""
         pairs = [(s, m) for s, m in zip(strata, multipliers, strict=True) if not m.known]
         n = len(value)
         variance = sum((_variance(s, m, nested=nested) for s, m in pairs), np.zeros((n, 3)))
         own = _quadratic(variance, value)
         sellers = sum((s.sums((s.qa > 0) | (s.qb > 0)) for s, _ in pairs), np.zeros(n))
-        smooth = (own > 0) & (sellers > FEW) & all(math.isinf(m.alpha) or m.alpha >= LIGHT for _, m in pairs)
+        smooth = asked & (own > 0) & (sellers > FEW) & all(math.isinf(m.alpha) or m.alpha >= LIGHT for _, m in pairs)
         heavy = [_dominant(s, m, value, own, nested=nested) for s, m in pairs]
         for (s, _), (_, steps) in zip(pairs, heavy, strict=True):
             smooth &= s.sums(steps) == 0
-        share = np.where(own > 0, LOST_MASS / np.maximum(sellers, 1), LOST_MASS)
-        sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, share, nested=nested)
+        lost = LOST_MASS / np.maximum(sellers, 1)
+        sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, lost, nested=nested)
                  for (s, m), (dominates, _) in zip(pairs, heavy, strict=True)]
         mixed = [Mixed(side.between, m, side.dominant) for side, (_, m) in zip(sides, pairs, strict=True)]
         ends = np.max([side.ends for side in sides], axis=0) if sides else np.zeros((n, 4))
-        inside, outside = (_curves([part for side in sides for part in side.alike[place]], last, smooth)
-                           for place, last in enumerate(_reaches(variance, nested=nested)))
-        return cls(smooth, whole, value, variance, ends, inside, outside, mixed, nested)
+        inside, outside = (_curves([part for side in sides for part in side.alike[place]], reach * furthest, smooth)
+                           for place, furthest in enumerate(_furthest(variance, nested=nested)))
+        return cls(smooth, whole, value, variance, ends, inside, outside, mixed, nested, reach)
 
     def probability(self, r: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """P(A - r B <= 0) of the ratios `which`, at one r each; NaN where the transform has not faded."""
-        out = np.empty(len(r))
+        """P(A - r B <= 0) of the ratios `which`, at one r each; NaN where the transform does not fade in time."""
+        out = np.full(len(r), math.nan)
         deviation = np.sqrt(_quadratic(self.variance[which], r))
         x = self.whole[which] * (r - self.value[which])
-        turned = 1 - r if self.nested else np.ones(len(r))
-        reach = np.max([turned * self.ends[which, 0], self.ends[which, 1], r * self.ends[which, 2], r * self.ends[which, 3],
+        scale = 1 - r if self.nested else np.ones(len(r))  # of P
+        reach = np.max([scale * self.ends[which, 0], self.ends[which, 1], r * self.ends[which, 2], r * self.ends[which, 3],
                         SPAN * deviation], axis=0)
         step = 2 * math.pi / (np.abs(x) + reach)
-        number = FREQUENCIES * np.ceil(REACH / deviation / step / FREQUENCIES).astype(np.int64)
-        for k in np.unique(number):
+        number = FREQUENCIES * np.ceil(self.reach / deviation / step / FREQUENCIES).astype(np.int64)
+        for k in np.unique(number[number <= MOST]):
             alike = np.flatnonzero(number == k)
             for block in _blocks(len(alike), int(k)):
                 some = alike[block]
-                out[some] = self._sum(r[some], which[some], x[some], step[some], turned[some], int(k))
+                out[some] = self._sum(r[some], which[some], x[some], step[some], scale[some], int(k))
         return out
 
     def _sum(
-        self, r: np.ndarray, which: np.ndarray, x: np.ndarray, step: np.ndarray, turned: np.ndarray, n: int
+        self, r: np.ndarray, which: np.ndarray, x: np.ndarray, step: np.ndarray, scale: np.ndarray, n: int
     ) -> np.ndarray:
         place = np.arange(n) + 0.5
         t = step[:, None] * place
-        # beyond the last knot the transform has faded, or the curves are asked no further than rounding
-        log = self.inside.at(turned[:, None] * t, which) + np.conj(self.outside.at(r[:, None] * t, which))
+        log = self.inside.at(scale[:, None] * t, which) + np.conj(self.outside.at(r[:, None] * t, which))
         for side in self.mixed:
             log += side.log_transform(r, which, t, nested=self.nested)
-        inside = t * np.sqrt(_quadratic(self.variance[which], r))[:, None] <= REACH
+        inside = t * np.sqrt(_quadratic(self.variance[which], r))[:, None] <= self.reach
         weight = np.where(inside, np.exp(log - 1j * t * x[:, None]), 0.0)
         last = np.abs(weight[np.arange(len(r)), inside.sum(axis=1) - 1])
         return np.where(last <= FADED, 0.5 - (weight.imag / place).sum(axis=1) / math.pi, math.nan)
@@ -179,7 +181,7 @@ def _variance(s: Stratum, m: Multiplier, *, nested: bool) -> np.ndarray:
 def _dominant(
     s: Stratum, m: Multiplier, value: np.ndarray, own: np.ndarray, *, nested: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which vendors carry much of the variance, and which have a price so high that no other sale blurs the steps of it.
+    """Vendors whose review share alone carries much of the variance, and those whose price no other sale blurs.
 
     The transform of a vendor with one price p returns at 2 pi / p, where that of the rest, of standard deviation s, is
     about exp(-2 (pi s / p)^2): 3e-9 at s = p.
@@ -187,8 +189,8 @@ def _dominant(
     y, q = s.form(value[s.owner], slice(None), nested=nested)
     square = y * y
     price = np.divide(q * q, square, out=q.copy(), where=square >= np.maximum(q, 1e-300))
-    variance = m.variances[0] * square + m.variances[1] * q
-    return variance > DOMINANT * own[s.owner], price > own[s.owner] - variance
+    between, within = m.variances[0] * square, m.variances[1] * q
+    return between > DOMINANT * own[s.owner], price > own[s.owner] - between - within
 
 
 def _two_sided(
@@ -207,21 +209,49 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
         yield slice(begin, begin + step)
 
 
-def _reaches(variance: np.ndarray, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The furthest that the curves of P and of O are asked: REACH x the largest multiple of T_P and T_O a deviation."""
+def _furthest(variance: np.ndarray, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The largest multiple of T_P, and of T_O, beside the deviation of A - r B, whatever r is."""
     v0, v1, v2 = variance.T
     outside = _largest(v0, v1, v2, upper=1.0 if nested else math.inf)
     if nested:  # the same of 1 - r
-        return REACH * _largest(v0 + v1 + v2, -v1 - 2 * v2, v2, upper=1.0), REACH * outside
+        return _largest(v0 + v1 + v2, -v1 - 2 * v2, v2, upper=1.0), outside
     with np.errstate(divide="ignore", invalid="ignore"):
-        least = np.where((v1 < 0) & (v2 > 0), v0 - v1**2 / (4 * v2), v0)
-        return REACH / np.sqrt(least), REACH * outside
+        return 1 / np.sqrt(np.where((v1 < 0) & (v2 > 0), v0 - v1**2 / (4 * v2), v0)), outside
 
 
 def _largest(v0: np.ndarray, v1: np.ndarray, v2: np.ndarray, *, upper: float) -> np.ndarray:
     """Largest s / sqrt(v0 + v1 s + v2 s^2) for 0 < s <= upper: at an end, or where the slope 2 v0 + v1 s is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         end = 1 / v2 if math.isinf(upper) else upper**2 / (v0 + v1 * upper + v2 * upper**2)
         s = np.clip(-2 * v0 / v1, 0.0, min(upper, 1e300))
         inner = np.where(v1 < 0, s**2 / (v0 + v1 * s + v2 * s**2), 0.0)
         return np.sqrt(np.fmax(end, inner))
+
+
+def signed_totals(
+    strata: Sequence[Stratum], multipliers: Sequence[Multiplier], value: np.ndarray, whole: np.ndarray, *, nested: bool
+) -> list[SignedTotals]:
+    """Those that together have every ratio with a smooth law, each as far as its transform has to be followed.
+
+    Parameters
+    ----------
+    strata : sequence of Stratum
+        Of the same ratios.
+    multipliers : sequence of Multiplier
+        Of the strata.
+    value, whole : array of shape (n_ratios,)
+        The ratios of the means, and the means of B.
+    nested : bool
+        True for shares.
+    """
+    open_ = np.ones(len(value), dtype=bool)
+    found = []
+    for reach in REACHES:
+        signed = SignedTotals.of(strata, multipliers, value, whole, nested=nested, reach=reach, asked=open_)
+        some = np.flatnonzero(signed.smooth)
+        if not len(some):
+            break
+        signed.smooth[some] = ~np.isnan(signed.probability(value[some], some))
+        open_ &= ~signed.smooth
+        found.append(signed)
+    return found

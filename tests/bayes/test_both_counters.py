@@ -9,7 +9,7 @@ from scipy import special, stats
 import darkmarket_estimates as dme
 from darkmarket_estimates.bayes import sampling
 from darkmarket_estimates.bayes.bases import around_mean, contrasts
-from darkmarket_estimates.bayes.both_counters import CELLS, BothCounters
+from darkmarket_estimates.bayes.both_counters import CELLS, BothCounters, _statistics, shapes
 from darkmarket_estimates.bayes.calibrated import calibrate_share
 from darkmarket_estimates.bayes.fit import fit
 from darkmarket_estimates.bayes.priors import HalfNormal, Known, Normal
@@ -99,9 +99,10 @@ def test_bases():
 # -- the model ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_density_is_the_one_by_hand(counts):
+@pytest.mark.parametrize("known", [True, False], ids=["known spreads", "spreads with priors"])
+def test_the_density_is_the_one_by_hand(counts, known):
     """Log density in the sampler's coordinates, against priors and likelihood by scipy and a numerical Jacobian."""
-    spec = BothCounters(between_market_sd=Known(0.3))
+    spec = BothCounters(between_market_sd=Known(0.3)) if known else BothCounters(step_sd=HalfNormal(0.2))
     data = spec.data(counts)
     w = data.arrays["weights"]
     m, k = w.shape
@@ -116,8 +117,11 @@ def test_the_density_is_the_one_by_hand(counts):
         _, logits, theta = compiled(point)
         np.testing.assert_allclose(special.expit(theta), (w * special.expit(logits)).sum(axis=1), rtol=1e-12)
         spread = special.expit(point["spread_logodds__"])
-        value = stats.multivariate_normal(np.zeros(m), 0.3**2 * np.eye(m) + 1.5**2).logpdf(theta)
-        value += stats.norm(0, 0.15).logpdf(np.diff(logits, axis=1)).sum()
+        tau, step = (0.3, 0.15) if known else (np.exp(point[f"{name}_log__"]) for name in ("between_market_sd", "step_sd"))
+        value = stats.multivariate_normal(np.zeros(m), tau**2 * np.eye(m) + 1.5**2).logpdf(theta)
+        value += stats.norm(0, step).logpdf(np.diff(logits, axis=1)).sum()
+        if not known:  # with the Jacobian of the logarithm
+            value += stats.halfnorm(scale=0.5).logpdf(tau) + np.log(tau) + stats.halfnorm(scale=0.2).logpdf(step) + np.log(step)
         value += (stats.beta(1, 9).logpdf(spread) + np.log(spread * (1 - spread))).sum()
         size = ((1 - spread) / spread)[data.arrays["vendor_market"]]
         p = special.expit(logits)[data.arrays["vendor_market"], data.arrays["vendor_class"]]
@@ -136,6 +140,8 @@ def test_the_density_is_the_one_by_hand(counts):
     for _ in range(4):
         point = {"spread_logodds__": rng.normal(-2.5, 0.5, m), "level": rng.normal(size=m),
                  "within": 0.2 * rng.normal(size=(m, k - 1))}
+        if not known:
+            point |= {f"{name}_log__": np.array(rng.normal(-1.5, 0.7)) for name in ("between_market_sd", "step_sd")}
         gaps.append(float(compiled(point)[0]) - by_hand(point))
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-5)  # they differ by constants alone
 
@@ -192,6 +198,15 @@ def test_the_target_law_is_that_of_simulated_new_markets(calibrated):
     mu = theta.sum(axis=1) / tau**2 / precision + rng.standard_normal(len(tau)) / np.sqrt(precision)
     share = special.expit(mu + tau * rng.standard_normal(len(tau)))
     np.testing.assert_allclose(np.quantile(share, [0.1, 0.5, 0.9]), calibrated.target.ppf([0.1, 0.5, 0.9]), atol=0.01)
+
+
+def test_before_data_a_market_lies_as_far_out_as_centre_and_tau_say():
+    law = BothCounters(between_market_sd=2.0).prior_target(n=7)
+    assert law.centres.tolist() == [0.0] * 7
+    np.testing.assert_allclose(law.sds, np.hypot(1.5, 2.0), rtol=1e-12)
+    drawn = BothCounters(centre=Normal(-1.0, 0.5)).prior_target(n=500, rng=1)
+    assert drawn.centres.tolist() == [-1.0] * 500
+    assert stats.kstest(np.sqrt(drawn.sds**2 - 0.25), stats.halfnorm(scale=0.5).cdf).pvalue > 0.001
 
 
 def test_more_markets_make_the_target_surer():
@@ -262,6 +277,72 @@ def test_without_vendors_the_prior_comes_back(counts):
     assert np.diff(draws["class_logit"], axis=2).std() == pytest.approx(0.15, rel=0.1)
     prior = spec.prior_target(rng=1)
     assert spec.target(draws).interval(0.9)[0] == pytest.approx(prior.interval(0.9)[0], abs=0.06)
+
+
+STATED = {"class_logit": np.array([[[-0.5, 0.0, 0.4, 0.8]], [[1.0, 0.5, 0.0, -0.5]]]), "spread": np.array([[0.25], [0.1]]),
+          "between_market_sd": np.array([0.3, 0.4])}
+
+
+def test_by_hand_what_follows_from_stated_parameters():
+    """Two draws of one market with four classes; vendors alike are one cell and count as many."""
+    data = BothCounters().data({"reviews": [1, 1, 4, 3, 20], "sales": [2, 2, 10, 9, 40]})
+    p, size = shapes(STATED)
+    np.testing.assert_allclose(p, special.expit(STATED["class_logit"]), rtol=1e-15)
+    np.testing.assert_allclose(size, [[3.0], [9.0]], rtol=1e-12)
+    cells = BothCounters().log_likelihood(data, STATED)["vendors"]
+    for found, share, k in zip(cells, p[:, 0], (3.0, 9.0), strict=True):
+        r, s, m = np.array([1, 3, 4, 20]), np.array([2, 9, 10, 40]), share[[0, 1, 2, 3]]
+        np.testing.assert_allclose(found, stats.betabinom.logpmf(r, s, m * k, (1 - m) * k) * [2, 1, 1, 1], rtol=1e-9)
+    quantities = BothCounters().quantities(data, STATED)
+    ways = np.log(special.comb([2, 9, 10, 40], [1, 3, 4, 20])) @ [2, 1, 1, 1]
+    np.testing.assert_allclose(quantities["log_likelihood"], cells.sum(axis=1) - ways, rtol=1e-9)
+    np.testing.assert_allclose(quantities["mean_share"], (p[:, 0] @ np.array([4, 9, 10, 40])) / 63, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("spread", "end"), [((1e-9, 1.0), 0.0), ((1.0, 1e-9), 1.0)], ids=["none", "all or nothing"])
+def test_a_spread_at_its_ends_makes_binomial_counts_or_all_or_nothing(spread, end):
+    """A prior may draw a spread that no float tells from 0 or 1."""
+    sales = np.full(200, 1000)
+    spec = BothCounters(spread=spread, centre=Normal(0.0, 0.1), between_market_sd=0.1)
+    template = spec.data({"reviews": sales // 2, "sales": sales})
+    truth, data = spec.simulate(np.random.default_rng(3), template)
+    assert truth["spread"][0] == pytest.approx(end, abs=1e-12)
+    share, p = data.arrays["vendor_reviews"] / 1000, float(special.expit(truth["class_logit"])[0, 0])
+    if end:
+        assert np.isin(share, (0.0, 1.0)).all()
+        assert share.mean() == pytest.approx(p, abs=4 * np.sqrt(0.25 / 200))
+    else:
+        assert share.std() == pytest.approx(np.sqrt(p * (1 - p) / 1000), rel=4 / np.sqrt(400))
+    made = spec.replicate(data, {name: np.asarray(value)[None] for name, value in truth.items()}, np.random.default_rng(4))
+    assert np.isfinite(list(made.replicated.values())).all()
+
+
+def test_statistics_of_vendors_by_hand():
+    """Spread by moments: sum (r - rho s)^2 over its binomial part, a pair of sales of one vendor each."""
+    r, s = np.array([0.0, 10, 4, 20]), np.array([2.0, 10, 4, 40])
+    found = _statistics(r, s)
+    rho = 34 / 56
+    excess = ((r - rho * s) ** 2 - rho * (1 - rho) * s).sum() / (2 + 90 + 12 + 1560)
+    assert found["spread between vendors"] == pytest.approx(np.sqrt(excess), rel=1e-12)
+    assert found["pooled share"] == pytest.approx(rho, rel=1e-12)
+    assert found["mean share over vendors"] == pytest.approx((0 + 1 + 1 + 0.5) / 4, rel=1e-12)
+    many = np.arange(1.0, 31)
+    assert _statistics(many - 1, many)["pooled share, largest tenth"] == pytest.approx((27 + 28 + 29) / (28 + 29 + 30))
+    assert _statistics(r[3:], s[3:])["pooled share, largest tenth"] == 0.5
+    assert _statistics(np.array([0.0, 1]), np.ones(2))["spread between vendors"] == 0  # no vendor with two sales
+
+
+def test_replicates_are_counts_made_with_the_draws():
+    """Many vendors of one class: the replicated pooled share and spread are those of the parameters."""
+    n, draws = 4000, {name: values[:1] for name, values in STATED.items()}
+    data = BothCounters().data({"reviews": np.full(n, 20), "sales": np.full(n, 40)})
+    one = {**draws, "class_logit": np.array([[[0.4]]])}
+    made = BothCounters().replicate(data, {k: np.repeat(v, 20, axis=0) for k, v in one.items()}, np.random.default_rng(1))
+    share = special.expit(0.4)
+    sd = np.sqrt(0.25 * share * (1 - share))
+    assert made.replicated["pooled share"].mean() == pytest.approx(share, abs=4 * sd / np.sqrt(20 * n) * 1.1)
+    assert made.replicated["spread between vendors"].mean() == pytest.approx(sd, rel=0.02)
+    assert made.observed["pooled share"] == 0.5
 
 
 def test_simulated_counts_follow_the_prior(counts):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import darkmarket_estimates as dme
-from darkmarket_estimates.bayes import cells
+from darkmarket_estimates.bayes import cells, points
 from darkmarket_estimates.bayes.draws_model import groups_of
 from darkmarket_estimates.errors import DataError
 from tests.bayes.markets import vendors
@@ -39,41 +39,101 @@ def test_small_counts_are_cells_of_their_own():
     assert counts["count_n"].tolist() == [1, 2, 1]
 
 
-def moments(a, log_m):
-    """Sums over the points of n times 1, ln m, its square, size, size ln m, 1 / r, ln m / r, the square of size."""
-    n, x, i = a["value_n"], a["value_size"], a["value_inverse"]
-    return [float((n * w).sum()) for w in (1.0, log_m, log_m**2, x, x * log_m, i, i * log_m, x**2)]
+def moments(n, y, x, i, top):
+    """Sums of n times products of ln m, size, 1 / r and size above the bend: those that points keep."""
+    kept = (1.0, y, y**2, y**3, x, x * y, x * y**2, i, i * y, i * y**2, x**2, x * i, top, top * y)
+    return [float((n * w).sum()) for w in kept]
 
 
-def test_points_keep_the_moments_of_the_rows():
-    """All first and second moments with ln m, whatever the bins: 20,000 vendors, 2 to 4 thousand points of a group."""
+def both(v, bend, group=0):
+    """Moments of points and of rows."""
+    a = points.value_points(v, 1.0, bend)
+    some, rows = a["value_group"] == group, v.row_group == group
+    x = np.log(v.reviews[v.row_vendor]) - 1.0
+    theirs = moments(np.ones(rows.sum()), np.log(v.row_value / v.row_reviews)[rows], x[rows], 1 / v.row_reviews[rows],
+                     np.maximum(x - bend, 0)[rows])
+    return moments(*(a[k][some] for k in ("value_n", "value_log", "value_size", "value_inverse", "value_top"))), theirs
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_points_keep_the_moments_of_the_rows(group):
+    """First and second moments, and third ones with ln m squared, whatever the bins: 20,000 vendors, 2 to 4 thousand points."""
     v = read(vendors(20_000, groups=2))
-    points = cells.value_points(v, 1.0)
-    assert cells.POINTS / 2 < len(points["value_n"]) < 2 * cells.POINTS
-    log_m, size = np.log(v.row_value / v.row_reviews), np.log(v.reviews[v.row_vendor]) - 1.0
-    for g in range(2):
-        some, rows = points["value_group"] == g, v.row_group == g
-        ours = moments({k: a[some] for k, a in points.items()}, points["value_log"][some])
-        theirs = moments({"value_n": np.ones(rows.sum()), "value_size": size[rows], "value_inverse": 1 / v.row_reviews[rows]},
-                         log_m[rows])
-        np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+    assert points.POINTS < len(points.value_points(v, 1.0)["value_n"]) < 2 * points.POINTS
+    ours, theirs = both(v, 0.7, group)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+
+
+def test_points_have_the_fourth_moment_of_log_values():
+    """Of large bins to the last digit: a U-shaped bin of few rows keeps a fifth of its weight in the middle instead."""
+    v = one_group(300_000, np.random.default_rng(1))
+    a, log_m = points.value_points(v, 1.0), np.log(v.row_value / v.row_reviews)
+    assert len(a["value_n"]) < 2 * points.POINTS
+    y = 4.0
+    assert a["value_n"] @ (a["value_log"] - y) ** 4 == pytest.approx(((log_m - y) ** 4).sum(), rel=1e-6)
+
+
+def one_group(n, rng, spread=1.0):
+    r = np.maximum(rng.poisson(np.exp(rng.normal(1, 1.5, n))), 1).astype(float)
+    return cells.Vendors(reviews=r, exposure=np.ones(n), row_vendor=np.arange(n), row_group=np.zeros(n, dtype=np.int64),
+                         row_reviews=r, row_value=r * np.exp(rng.normal(4, spread, n)), n_groups=1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_points_of_odd_tables_keep_the_moments_too(seed):
+    """Log values from nearly equal to absurdly far apart, two prices, one outlier; weights positive, 1 / r inside of a class."""
+    rng = np.random.default_rng(seed)
+    n = [1, 2, 5, 60, 3_000, 9_000][seed]
+    for price in (rng.normal(4, 1e-7, n), rng.standard_cauchy(n) * 5, rng.choice([1.0, 9.0], n, p=[0.3, 0.7]),
+                  np.append(np.full(n - 1, 3.0), 40.0), np.full(n, 2.5)):
+        v = one_group(n, rng)
+        v = cells.Vendors(v.reviews, v.exposure, v.row_vendor, v.row_group, v.row_reviews,
+                          v.row_reviews * np.exp(np.clip(price, -200, 200)), 1)
+        ours, theirs = both(v, 0.5)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * max(map(abs, theirs)))
+        a = points.value_points(v, 1.0, 0.5)
+        assert (a["value_n"] > 0).all()
+        inside = a["value_inverse"] * np.exp(a["value_size"] + 1.0)
+        assert inside.min() > 0.5
+        assert inside.max() < 2
 
 
 def test_rows_of_their_own_are_points_of_their_own():
     v = read(vendors(60))
-    points = cells.value_points(v, 1.0)
+    a = points.value_points(v, 1.0)
     log_m = np.log(v.row_value / v.row_reviews)
-    np.testing.assert_allclose(np.sort(points["value_log"]), np.sort(log_m), rtol=1e-12)
-    assert (points["value_n"] == 1).all()
-    order, here = np.argsort(log_m), np.argsort(points["value_log"])
-    np.testing.assert_allclose(points["value_inverse"][here], 1 / v.row_reviews[order], rtol=1e-12)
+    order, here = np.argsort(log_m), np.argsort(a["value_log"])
+    np.testing.assert_array_equal(a["value_log"][here], log_m[order])
+    np.testing.assert_array_equal(a["value_inverse"][here], 1 / v.row_reviews[order])
+    assert (a["value_n"] == 1).all()
+    assert (a["value_top"] == 0).all()
 
 
 def test_equal_prices_are_one_point_a_count():
     totals = dme.Totals.from_cells(vendor=list("abc"), value=[20.0, 40, 20], reviews=[1, 2, 1], currency="USD")
-    points = cells.value_points(read(totals), 0.0)
-    assert points["value_n"].tolist() == [2, 1]
-    np.testing.assert_allclose(points["value_log"], np.log(20), rtol=1e-12)
+    a = points.value_points(read(totals), 0.0)
+    assert sorted(a["value_n"].tolist()) == [1, 2]
+    np.testing.assert_allclose(a["value_log"], np.log(20), rtol=1e-12)
+
+
+def test_the_points_of_one_bin_by_hand():
+    """Seven equal counts: variance 0.0004 and kappa 1.75 make +- 0.02 sqrt(1.75), 2 in 7 each, and 3 in 7 in the middle."""
+    r = np.full(8, 3.0)
+    y = np.array([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 30.0])
+    a = points.value_points(cells.Vendors(r, np.ones(8), np.arange(8), np.zeros(8, dtype=np.int64), r, r * np.exp(y), 1), 0.0)
+    order = np.argsort(a["value_log"])
+    np.testing.assert_allclose(a["value_log"][order], [0.03 - 0.02 * 1.75**0.5, 0.03, 0.03 + 0.02 * 1.75**0.5, 30.0], rtol=1e-9)
+    np.testing.assert_allclose(a["value_n"][order], [2.0, 3.0, 2.0, 1.0], rtol=1e-9)
+
+
+def test_a_bin_of_two_prices_keeps_a_fifth_in_the_middle():
+    """Three at 0 and three at 0.02: +- sqrt(5 / 4) standard deviations instead of two points, and a fifth at the mean."""
+    r = np.full(7, 3.0)
+    y = np.array([0.0, 0.0, 0.0, 0.02, 0.02, 0.02, 30.0])
+    a = points.value_points(cells.Vendors(r, np.ones(7), np.arange(7), np.zeros(7, dtype=np.int64), r, r * np.exp(y), 1), 0.0)
+    order = np.argsort(a["value_log"])
+    np.testing.assert_allclose(a["value_log"][order], [0.01 - 0.01 * 1.25**0.5, 0.01, 0.01 + 0.01 * 1.25**0.5, 30.0], rtol=1e-9)
+    np.testing.assert_allclose(a["value_n"][order], [2.4, 1.2, 2.4, 1.0], rtol=1e-9)
 
 
 def test_the_order_of_rows_leaves_no_trace():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import stats
 
 from darkmarket_estimates.bayes import (
     HalfNormal,
@@ -10,6 +10,7 @@ from darkmarket_estimates.bayes import (
     Normal,
     _arviz,
     calibration,
+    cells,
     coordinates,
     law_coordinates,
     sampling,
@@ -142,12 +143,14 @@ def log_prior(c, s, u, low):
             + stats.halfnorm.logpdf(low, scale=1.5))
 
 
-def test_body_and_tails_have_the_density_of_their_priors():
+@pytest.mark.parametrize("units", [{}, {"upper_tail_unit": np.array(0.1), "lower_tail_unit": np.array(0.4)}],
+                         ids=["long", "short"])
+def test_body_and_tails_have_the_density_of_their_priors(units):
     """Density in the sampler's coordinates = density of the priors times the Jacobian determinant, by differences."""
     import pymc as pm
 
     with pm.Model() as model:
-        law_coordinates.body_and_tails(PRIORS)
+        law_coordinates.body_and_tails(PRIORS, units)
     values = model.value_vars
     shown = {v.name: v for v in model.deterministics}
     with sampling.quiet():
@@ -168,22 +171,95 @@ def test_body_and_tails_have_the_density_of_their_priors():
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("unit", [np.inf, 0.3, 0.02], ids=str)
 @pytest.mark.parametrize("prior", [HalfNormal(2.0), HalfNormal(0.4, 0.95), LogNormal(0.7, 0.5)],
                          ids=["open", "bounded", "log-normal"])
-def test_a_positive_parameter_has_its_prior(prior):
-    """The density by the coordinate, integrated up to a point, is the prior's distribution function."""
+def test_a_positive_parameter_has_its_prior(prior, unit):
+    """The density by the coordinate, integrated up to a point, is the prior's distribution function, whatever the unit."""
     import pymc as pm
 
     with pm.Model() as model:
-        law_coordinates.positive("tail", prior)
+        law_coordinates.positive("tail", prior, unit)
     with sampling.quiet():
         both = pm.compile(model.value_vars, [model.logp(), *model.replace_rvs_by_values(model.deterministics)],
                           mode="FAST_COMPILE")
-    grid = np.linspace(-8, 25, 6601)
+    # even steps of the value where its coordinate is long
+    end = 8.0 if prior == HalfNormal(2.0) else 4.0
+    grid = np.linspace(-9, 9, 2001)
+    grid = np.concatenate([grid, 9 + np.geomspace(0.01, (1 + end / min(unit, 0.4)) ** 2, 4000)])
     log_p, value = np.array([both(x) for x in grid], dtype=float).T
-    mass = np.exp(log_p - log_p.max())
-    cumulative = np.cumsum(mass) - mass / 2
-    np.testing.assert_allclose(cumulative / mass.sum(), prior.cdf(value), atol=2e-4)
+    some = np.isfinite(log_p)
+    assert np.flatnonzero(~some).size == 0 or log_p[some][-1] < log_p[some].max() - 30
+    mass = np.exp(log_p[some] - log_p[some].max())
+    cumulative = np.concatenate([[0.0], np.cumsum((mass[1:] + mass[:-1]) / 2 * np.diff(grid[some]))])
+    assert (np.diff(value) >= -1e-13).all()
+    np.testing.assert_allclose(cumulative / cumulative[-1], prior.cdf(value[some]), atol=3e-4)
+
+
+@pytest.mark.parametrize("high", [0.95, np.inf], ids=["bounded", "open"])
+def test_the_coordinate_of_a_tail_by_hand(high):
+    """At 0, S = 1 / sqrt(2 pi); far above it is x, and a [sqrt(1 + 2 x) - 1]; beyond the bound's end it is the bound."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        law_coordinates.positive("tail", HalfNormal(0.4, high), 0.1)
+    with sampling.quiet():
+        back = pm.compile(model.value_vars, model.replace_rvs_by_values(model.deterministics), mode="FAST_COMPILE")
+    at = [float(np.squeeze(back(x))) for x in (0.0, 12.0, 500.0)]
+    assert at[0] == pytest.approx(0.1 * (np.sqrt(1 + 2 / np.sqrt(2 * np.pi)) - 1), rel=1e-12)
+    assert at[1] == pytest.approx(0.1 * (np.sqrt(25) - 1), rel=1e-12)
+    assert at[2] == pytest.approx(0.95 if high == 0.95 else 0.1 * (np.sqrt(1001) - 1), rel=1e-12)
+
+
+def units_of(r, m):
+    n = len(r)
+    return law_coordinates.units(cells.Vendors(r, np.ones(n), np.arange(n), np.zeros(n, dtype=np.int64), r, r * m, 1))
+
+
+def test_units_by_hand():
+    r, m = np.array([1.0, 2.0, 4.0, 8.0]), np.exp([1.0, 2.0, 4.0, 1.0])
+    found = units_of(r, m)
+    sizes, values = np.log(2) * np.sqrt(1.25), np.std([1.0, 2.0, 4.0, 1.0])
+    few = 1 / r
+    left = few - np.polyval(np.polyfit(np.log(r), few, 1), np.log(r))
+    assert found["upper_tail_unit"] == pytest.approx(1.2 * sizes / 4 ** (1 / 6), rel=1e-12)
+    assert found["lower_tail_unit"] == pytest.approx(5 * sizes / 4 ** (1 / 4), rel=1e-12)
+    assert found["value_lower_tail_unit"] == pytest.approx(0.57 * values / 4 ** (1 / 6), rel=1e-12)
+    assert found["review_sd_unit"] == pytest.approx(values / (left @ left) ** (1 / 4), rel=1e-10)
+    assert found["mean_inverse"] == pytest.approx(few.mean(), rel=1e-12)
+
+
+def test_units_of_equal_vendors_have_no_limit_and_of_none_are_numbers():
+    found = units_of(np.full(5, 3.0), np.full(5, 7.0))
+    assert {k for k, v in found.items() if np.isinf(v)} == set(found) - {"mean_inverse"}
+    assert all(np.isfinite(v) for v in units_of(np.array([]), np.array([])).values())
+
+
+def absent(unit_factor):
+    """Skewness and largest curvature, in standard deviations, of the posterior of a tail that is not there: exp(-n b^6 / 3)."""
+    import pymc as pm
+
+    n = 1e5
+    with pm.Model() as model:
+        b = law_coordinates.positive("tail", HalfNormal(1.0), unit_factor * n ** (-1 / 6))
+        pm.Potential("likelihood", -n * b**6 / 3)
+    with sampling.quiet():
+        density = pm.compile(model.value_vars, model.logp(), mode="FAST_COMPILE")
+    x = np.linspace(-8, 40, 9601)
+    log_p = np.array([float(density(v)) for v in x])
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    mean, sd = p @ x, np.sqrt(p @ x**2 - (p @ x) ** 2)
+    inside = (np.cumsum(p) > 0.001) & (np.cumsum(p) < 0.999)
+    return p @ (x - mean) ** 3 / sd**3, (-np.gradient(np.gradient(log_p, x), x) * sd**2)[inside].max()
+
+
+def test_a_tail_that_is_absent_has_a_nearly_normal_coordinate():
+    """Least among units is the largest curvature near that of `units`: it says how small the steps have to be."""
+    skewness, curvature = absent(law_coordinates.VALUE)
+    assert abs(skewness) < 0.3
+    assert curvature < 2.7
+    assert min(absent(law_coordinates.VALUE * factor)[1] for factor in (0.25, 4.0)) > curvature
 
 
 def test_the_spread_stays_the_same_whatever_the_tails():
@@ -196,8 +272,9 @@ def test_the_spread_stays_the_same_whatever_the_tails():
     with sampling.quiet():
         back = pm.compile(model.value_vars, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
     order = [v.name for v in model.value_vars]
-    point = {"size_mean_": 1.2, "size_spread_": 0.4, "upper_tail_": special.ndtri(0.2 / 0.95), "lower_tail_": -0.6}
+    point = {"size_mean_": 1.2, "size_spread_": 0.4, "upper_tail_": -0.3, "lower_tail_": -1.3}
     c, s, u, low = map(float, back(*(point[name] for name in order)))
-    assert u == pytest.approx(0.2, rel=1e-9)
+    assert min(u, low) > 0.1
+    assert max(u, low) < 0.25
     assert c + u - low == pytest.approx(1.2, abs=low**3 / (3 * law_coordinates.MEAN_REACH**2) * 1.1)
     assert np.sqrt(s**2 + u**2 + low**2) == pytest.approx(np.exp(0.4), rel=0.01)

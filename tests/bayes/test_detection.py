@@ -11,15 +11,17 @@ import pytest
 from scipy import special, stats
 
 import darkmarket_estimates as dme
+from darkmarket_estimates.bayes.bases import contrasts
 from darkmarket_estimates.bayes.captured import CLASSES, CaptureCounts, value_classes
 from darkmarket_estimates.bayes.detect import detect
 from darkmarket_estimates.bayes.detection import (
     LIKELIHOODS,
     Detection,
+    _statistics,
     count_probabilities,
     seen_once_or_more,
 )
-from darkmarket_estimates.bayes.detection_law import seen_share
+from darkmarket_estimates.bayes.detection_law import mixing, seen_share
 from darkmarket_estimates.bayes.priors import HalfNormal, Normal
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError, NotSupportedError
 
@@ -66,14 +68,16 @@ def test_histories_give_captures_and_sizes_of_scrapes():
      ({"captures": [1, 2]}, AssumptionError), ({"captures": [1, 2, 2], "occasions": 2}, DataError),
      ({"captures": [0, 2], "occasions": 2}, DataError), ({"captures": [1, 3], "occasions": 2}, DataError),
      ({"captures": [1.5, 2], "occasions": 2}, DataError), ({"captures": [1, 1], "occasions": 3}, NotIdentifiedError),
-     ({"captures": [1, 1], "occasions": 1}, NotIdentifiedError), ({"histories": [[1, 0], [0, 0]]}, DataError),
-     ({"histories": [[1, 2], [1, 1]]}, DataError), ({"histories": [1, 1]}, DataError),
+     ({"captures": [1, 1], "occasions": 1}, NotIdentifiedError),
+     ({"value": [0.0, 2.0], "captures": [2, 1], "occasions": 3}, NotIdentifiedError),
+     ({"histories": [[1, 0], [0, 0]]}, DataError), ({"histories": [[1, 2], [1, 1]]}, DataError),
+     ({"histories": [1, 1]}, DataError),
      ({"histories": [[1, 1], [1, 0]], "occasions": 3}, DataError), ({"captures": ["a", "b"], "occasions": 2}, DataError)],
     ids=["nothing", "both", "no occasions", "lengths", "never seen", "too often", "fraction", "no recapture", "one scrape",
-         "never seen in histories", "counts as histories", "flat", "width", "words"])
+         "recaptured without money", "never seen in histories", "counts as histories", "flat", "width", "words"])
 def test_captures_that_cannot_be(given, error):
     with pytest.raises(error):
-        CaptureCounts(value=[1.0, 2.0], **given)
+        CaptureCounts(**{"value": [1.0, 2.0], **given})
 
 
 @pytest.mark.parametrize("value", [[-1.0, 2.0], [np.nan, 1.0], [np.inf, 1.0], "ab", [[1.0, 2.0]]], ids=str)
@@ -105,6 +109,16 @@ def test_few_values_are_classes_of_their_own():
     np.testing.assert_allclose(classes.x, (np.log([1, 10, 100]) - np.log(y).mean()) / np.log(y).std())
     one = value_classes(np.full(4, 7.0), np.array([1, 2, 1, 2]), 2)
     assert one.x.tolist() == [0.0]
+
+
+def test_values_that_come_late_have_classes_too():
+    rng = np.random.default_rng(8)
+    y, k = np.r_[np.full(10_000, 5.0), rng.lognormal(1, 1, 3000)], rng.integers(1, 4, 13_000)
+    classes = value_classes(y, k, 3)
+    n = classes.counts.sum(axis=1)
+    assert 10 < len(n) <= CLASSES
+    assert n @ classes.mean == pytest.approx(y.sum())
+    assert (classes.low[0], classes.high[-1]) == (y.min(), y.max())
 
 
 def test_classes_cost_next_to_nothing_in_the_likelihood(counts):
@@ -152,6 +166,23 @@ def test_flags_say_what_is_not_identified(counts):
     assert any("equal in size" in f for f in flags)
     two = CaptureCounts(value=[1.0, 2.0, 3.0], histories=[[1, 0], [0, 1], [1, 1]])
     assert any(f.startswith("two scrapes") for f in Detection().data(two).flags)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_model_has_the_priors_that_are_stated(law):
+    """Scrape effects sum to nothing, differences between listings have the law's own prior."""
+    import pymc as pm
+
+    _, h = market(np.random.default_rng(4), n=80, scrapes=0.5)
+    model = Detection(law=law).model(Detection(law=law).data(CaptureCounts(value=np.ones(h.any(axis=1).sum()),
+                                                                           histories=h[h.any(axis=1)])))
+    contrast = np.array([0.3, -1.2, 0.7])
+    omega = model["scrape_effects"].eval({model["scrape_contrasts"]: contrast})
+    np.testing.assert_allclose(omega, contrasts(4)[:, 1:] @ contrast, rtol=1e-12)
+    assert omega.sum() == pytest.approx(0, abs=1e-12)
+    assert omega @ omega == pytest.approx(contrast @ contrast, rel=1e-12)  # of equal spread in every direction
+    drawn = pm.draw(model["heterogeneity"], 500, random_seed=1)
+    assert stats.kstest(drawn, (stats.halfnorm() if law == "logit-normal" else stats.beta(1, 4)).cdf).pvalue > 0.001
 
 
 def quadrature(data, spec, centre, sd, n=13):
@@ -208,6 +239,65 @@ def test_money_of_unseen_listings_varies_as_values_in_a_class_do():
     variance = 800 * 100**2 + 400 * 99**2  # Var N0 x mean^2 + E N0 x variance
     assert money.mean() == pytest.approx(40_000, abs=4 * np.sqrt(variance / 6000))
     assert money.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / 6000))
+
+
+def test_by_hand_what_follows_from_stated_chances():
+    """Two listings of one class, worth 1 and 199, each seen with chance 1/2 in all: N0 ~ NegBin(2, 1/2), mean 2."""
+    spec, counts = Detection(), CaptureCounts(value=[1.0, 199.0], captures=[1, 2], occasions=2)
+    own = value_classes(counts.value, counts.captures, 2, classes=1)
+    data = replace(spec.data(counts), own=own, arrays={"x": own.x, "counts": own.counts, "sizes": np.zeros(2)})
+    draws = {"intercept": np.full(20_000, special.logit(1 - np.sqrt(0.5))), "value_slope": np.zeros(20_000),
+             "heterogeneity": np.full(20_000, 1e-6), "scrape_effects": np.zeros((20_000, 2))}
+    number, money = spec.unseen(data, draws, np.random.default_rng(1))
+    np.testing.assert_allclose(np.bincount(number.astype(int), minlength=9)[:9] / 20_000, stats.nbinom(2, 0.5).pmf(range(9)),
+                               atol=4 * np.sqrt(0.25 / 20_000))
+    assert ((money >= number) & (money <= 199 * number)).all()  # no listing is worth less or more than its class
+    outcome = spec.after(data, draws, np.random.default_rng(1), estimand="realised")
+    np.testing.assert_array_equal(outcome.draws[:, 0], 200 + money)
+    assert outcome.flags == (f"unseen: {np.median(number):,.0f} listings with USD {np.median(money):,.0f} (medians)",)
+
+
+def test_the_share_seen_is_of_money():
+    """Classes worth 10 and 1,000: the chance of the dear one counts a hundred times as much."""
+    y, k = np.repeat([10.0, 1000.0], [6, 4]), np.array([1, 1, 1, 1, 2, 2, 1, 2, 2, 2])
+    spec, data = Detection(), Detection().data(CaptureCounts(value=y, captures=k, occasions=2))
+    draws = {"intercept": np.array([-0.5]), "value_slope": np.array([0.8]), "heterogeneity": np.array([0.6]),
+             "scrape_effects": np.zeros((1, 2))}
+    star = seen_share("logit-normal", -0.5 + 0.8 * data.arrays["x"], 0.6, np.zeros(2))
+    found = spec.quantities(data, draws)["seen_share"]
+    assert found[0] == pytest.approx(4060 / (60 / star[0] + 4000 / star[1]), rel=1e-12)
+    assert spec.coverage(data, draws)[0] == pytest.approx(star, rel=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_simulated_scrapes_have_the_sizes_of_their_histories(law):
+    _, h = market(np.random.default_rng(9), n=4000, scrapes=0.5)
+    spec = Detection(law=law, scrape_sd=0.6)
+    template = spec.data(CaptureCounts(value=np.tile([5.0, 50.0], len(h))[: h.any(axis=1).sum()], histories=h[h.any(axis=1)]))
+    truth, data = spec.simulate(np.random.default_rng(2), template)
+    omega, n = truth["scrape_effects"], template.arrays["counts"].sum()
+    np.testing.assert_allclose(omega, contrasts(4)[:, 1:] @ truth["scrape_contrasts"], rtol=1e-12)
+    assert data.arrays["sizes"].sum() == data.arrays["counts"].sum(axis=0) @ [1, 2, 3, 4]
+    assert data.arrays["counts"].sum() == n
+    # each scrape is as large as the mixture says: sum over classes of n_b P(seen in it) / P(seen)
+    nodes = mixing(law, truth["intercept"] + truth["value_slope"] * data.arrays["x"], truth["heterogeneity"])
+    theta = np.broadcast_to(nodes.theta, nodes.weight.shape)
+    chance = special.expit(theta[..., None] + omega)
+    seen = (nodes.weight * (1 - (1 - chance).prod(axis=-1))).sum(axis=1)
+    p = (nodes.weight[..., None] * chance).sum(axis=1) / seen[:, None]
+    expected = template.arrays["counts"].sum(axis=1) @ p
+    assert (np.abs(data.arrays["sizes"] - expected) < 4 * np.sqrt(n * 0.25)).all()
+
+
+def test_statistics_of_captures_by_hand():
+    counts, x = np.array([[3.0, 1, 0], [0, 2, 4]]), np.array([-1.0, 2.0])
+    found = _statistics(counts, x)
+    assert (found["seen once"], found["seen twice"]) == (3, 3)
+    assert found["seen in every scrape"] == 4
+    assert found["captures a listing"] == pytest.approx(21 / 10, rel=1e-12)  # 1.25 of four, 16 / 6 of six
+    assert found["captures with log value"] == pytest.approx(0.4 * -1 * (1.25 - 2.1) + 0.6 * 2 * (16 / 6 - 2.1), rel=1e-12)
+    two = _statistics(np.array([[3.0, 1], [0, 2]]), x)
+    assert set(two) == {"seen once", "captures a listing", "captures with log value"}
 
 
 def test_both_laws_fit_equally_and_extrapolate_differently(both):

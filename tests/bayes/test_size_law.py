@@ -7,6 +7,7 @@ from darkmarket_estimates.bayes.size_law import (
     FlexibleSizes,
     GammaSizes,
     count_nodes,
+    log_erfcx,
     log_negative_binomial,
     normal_laplace,
     one_or_more,
@@ -43,6 +44,41 @@ def test_the_density_stays_finite_far_out():
     x = np.linspace(-60, 60, 13)
     for upper, lower in ((1e-3, 1e-3), (0.95, 5.0)):
         assert np.isfinite(normal_laplace(x, 0.0, 0.1, upper, lower)).all()
+
+
+def test_the_scaled_error_function_is_that_of_scipy():
+    x = np.concatenate([np.linspace(0, 60, 241), np.geomspace(20.001, 1e12, 40)])
+    np.testing.assert_allclose(log_erfcx(x), np.log(special.erfcx(x)), rtol=1e-13, atol=2e-12)
+
+
+@pytest.mark.parametrize("tail", [1e-5, 1e-9, 1e-60, 1e-200], ids=str)
+def test_a_tail_of_next_to_nothing_is_none(tail):
+    """To rounding: a^2 e-16 of it would be as much as millions of vendors have to say."""
+    x = np.linspace(-4, 9, 60)
+    ours = normal_laplace(x, 1.0, 1.3, tail, tail)
+    theirs = stats.norm.logpdf(x, 1.0, 1.3)
+    np.testing.assert_allclose(ours - ours[30], theirs - theirs[30], atol=1e-12 + 40 * tail)
+
+
+@pytest.mark.parametrize("tails", [(0.3, 0.5), (1e-4, 2.0), (1e-8, 1e-3), (0.9, 1e-30)], ids=str)
+def test_the_graph_has_the_log_density_and_its_slopes(tails):
+    import pytensor.tensor as pt
+    from pymc.pytensorf import compile as compile_fn
+
+    x = np.linspace(-3, 8, 12)
+    inputs = pt.dscalars("c", "s", "u", "l")
+    weight = np.linspace(-1, 1, 12)  # sums to 0, as constants do not matter
+    value = (weight * normal_laplace(x, *inputs, xp=pt)).sum()
+    f = compile_fn(list(inputs), [value, *pt.grad(value, list(inputs))], mode="FAST_COMPILE")
+    point = np.array([1.0, 1.3, *tails])
+    found, *slopes = map(float, f(*point))
+
+    def total(p):
+        return float(weight @ normal_laplace(x, *p))
+    assert found == pytest.approx(total(point), rel=1e-10)
+    for slope, h in zip(slopes, np.diag(1e-5 * point)):
+        rounding = 1e-12 * (1 + abs(found)) / h.max()
+        assert slope == pytest.approx((total(point + h) - total(point - h)) / (2 * h.max()), rel=1e-4, abs=1e-5 + rounding)
 
 
 @pytest.mark.parametrize("law", [FLEXIBLE, GammaSizes(300.0)], ids=["flexible", "gamma"])

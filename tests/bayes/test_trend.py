@@ -174,6 +174,39 @@ def quadrature(data, spec, n=28):
     return mean, np.sqrt(w @ (points - mean) ** 2)
 
 
+def test_a_compiled_step_compiles_nothing_again(totals, monkeypatch):
+    """What PyMC compiles stays in memory: runs of one chain with one step write their draws with one function."""
+    import pymc as pm
+
+    from darkmarket_estimates.bayes import _arviz, sampling
+
+    class Recorded(pm.backends.NDArray):
+        def __init__(self, *given, fn=None, **options):
+            functions.append(fn)
+            super().__init__(*given, fn=fn, **options)
+
+    functions = []
+    spec = Trend(review_rate=RATE)
+    model = spec.model(spec.data(totals))
+    step = sampling.compiled_step(model)
+
+    def run(**options):
+        out = sampling.sample(model, draws=20, tune=10, rng=np.random.default_rng(2), cores=1, progress=False, **options)
+        return _arviz.flat_draws(out)
+
+    first = run(chains=1, step=step)
+    monkeypatch.setattr(pm.backends, "NDArray", Recorded)
+    again = run(chains=1, step=step)
+    assert functions
+    assert all(f is step.written for f in functions)
+    for name, values in first.items():
+        np.testing.assert_array_equal(again[name], values)
+    functions.clear()
+    two = run(chains=2, step=step)
+    assert not any(f is step.written for f in functions)
+    assert np.abs(two["level_sd"][:20] - two["level_sd"][20:]).min() > 0  # each chain has a record of its own
+
+
 def test_the_posterior_is_that_of_quadrature(posterior):
     mean, sd = quadrature(posterior.data, posterior.spec)
     for i, name in enumerate(PARAMETERS):

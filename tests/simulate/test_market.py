@@ -152,7 +152,9 @@ def test_same_rng_same_bytes() -> None:
     (lambda: Market.small(7), 1492667.87, 13904, 5880, 4927), (lambda: Market.small(8), 1518575.96, 14687, 6191, 4965),
     (lambda: busy(0), 804570.19, 6755, 6966, 7546), (lambda: busy(1), 647262.34, 5500, 4986, 6963),
 ], ids=["small 7", "small 8", "busy 0", "busy 1"])  # fmt: skip
-def test_a_seed_gives_the_market_that_it_always_gave(market: Any, turnover: float, orders: int, reviews: int, events: int) -> None:
+def test_a_seed_gives_the_market_that_it_always_gave(
+    market: Any, turnover: float, orders: int, reviews: int, events: int
+) -> None:
     """Version 0.1.0, on Python 3.11 (NumPy 2.4) and 3.13 (NumPy 2.5)."""
     m = market()
     assert m.truth.realised_turnover == pytest.approx(turnover, abs=1e-6)
