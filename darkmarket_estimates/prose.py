@@ -134,6 +134,6 @@ def _medians(est: Estimate) -> str:
     if all(abs(median / est.value - 1) <= MEDIAN_GAP for median in medians.values()):
         return ""
     if len(medians) == 1:
-        return f" The median of its distribution is {est.currency} {_render.amount(*medians.values())}."
+        return f" The median of its distribution is {est.currency} {_render.amount(next(iter(medians.values())))}."
     each = " and ".join(f"{est.currency} {_render.amount(median)} ({name})" for name, median in medians.items())
     return f" At each end it is the wider of two laws, whose medians are {each}."

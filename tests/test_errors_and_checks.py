@@ -67,3 +67,9 @@ def test_generator_refuses(bad):
 
 def test_generator_same_seed_same_numbers():
     assert _checks.generator(3).random() == _checks.generator(np.random.SeedSequence(3)).random()
+
+
+def test_a_label_is_its_text_whatever_its_length():
+    assert [_checks.label(x) for x in ("a", 2014, 1.5, None)] == ["a", "2014", "1.5", "None"]
+    assert _checks.label(10**5000) == "a whole number of 16,610 bits"
+    assert _checks.label(-(10**5000)) == "-a whole number of 16,610 bits"

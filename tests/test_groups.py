@@ -69,6 +69,9 @@ def test_a_table_of_groups_has_the_numbers_of_one_group_at_a_time(case: str) -> 
             assert row.interval == pytest.approx(one.interval, rel=1e-10)
         if row.bounds is not None:
             assert row.bounds == pytest.approx(one.bounds, rel=1e-12)
+        alone = one.rows[-1]
+        assert (row.n_vendors, row.n_listings, row.count) == (alone.n_vendors, alone.n_listings, alone.count)
+        assert (row.floor, row.n_eff, row.top_share) == pytest.approx((alone.floor, alone.n_eff, alone.top_share), rel=1e-12)
 
 
 @pytest.mark.parametrize("case", ["uncertain share", "bca-tail", "shares by market"])

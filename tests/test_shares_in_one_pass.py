@@ -9,7 +9,8 @@ from scipy import interpolate, stats
 
 from darkmarket_estimates import ByGroup, Huggins, Listings, Range, ReviewRate, Totals, turnover
 from darkmarket_estimates.comparison import share
-from darkmarket_estimates.comparison.share import _others
+from darkmarket_estimates.comparison.moved import log_multipliers
+from darkmarket_estimates.comparison.share import _odds_shifts, _others
 from darkmarket_estimates.distribution.segments import kinds
 from darkmarket_estimates.distribution.splines import Curves
 
@@ -75,6 +76,16 @@ def test_values_and_bounds_are_the_definition() -> None:
         assert (row.low, row.high) == pytest.approx((min(ends), max(ends)), rel=1e-12)
 
 
+@pytest.mark.parametrize("label", ["c1", "c5"])
+def test_review_shares_that_are_one_number_are_one(label: str) -> None:
+    """A vendor on two markets has one review share there, as where a single one is stated for all."""
+    rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
+    by_market = turnover(table(), review_rate=ByGroup("market", dict.fromkeys(MARKETS, rate))).share(label, of="city")
+    common = turnover(table(), review_rate=rate).share(label, of="city")
+    assert by_market.value == pytest.approx(common.value, rel=1e-12)
+    assert by_market.interval == pytest.approx(common.interval, rel=1e-9)
+
+
 def test_unseen_listings_are_part_of_every_share() -> None:
     rng = np.random.default_rng(3)
     n = 600
@@ -113,6 +124,22 @@ def test_the_sum_of_the_others_cancels_nothing() -> None:
     assert found[0, 0] == 3.5 and found[0, 1:] == pytest.approx([1e16] * 3, rel=1e-15)
     assert np.array_equal(found[1], [3.0, 3.0, 3.0, 1e-30])
     assert np.array_equal(_others(np.array([[4.0]])), [[0.0]])
+
+
+def test_shifts_of_the_log_odds_are_the_definition() -> None:
+    model = turnover(table(), review_rate=ByGroup("market", MARKETS), interval=None).model
+    key, every = model.totals.keys["city"], np.arange(model.totals.n_cells)
+    x = model.y * model.multiplier(every, model.configuration("middle"))
+    shifts = _odds_shifts(key, x, model.factors)
+    logs = log_multipliers(model.factors)
+    for point in (0, 100):
+        moved = x * np.exp(sum(logs[point, i] * f.cells for i, f in enumerate(model.factors)))
+        for code in (0, 3):
+            inside = key.codes == code
+            want = np.log(moved[inside].sum() / moved[~inside].sum()) - np.log(x[inside].sum() / x[~inside].sum())
+            assert shifts[point, code] == pytest.approx(want, rel=1e-9)
+    assert np.ptp(shifts[0, :8]) > 1e-4  # labels move apart
+    assert np.array_equal(_odds_shifts(key, x, []), np.zeros((1, 9)))
 
 
 @pytest.mark.parametrize("n", [0, 1, 50])

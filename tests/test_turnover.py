@@ -21,6 +21,7 @@ from darkmarket_estimates import (
     ReviewRate,
     Totals,
     _render,
+    prose,
     turnover,
 )
 from darkmarket_estimates.distribution.factors import log_variance
@@ -413,7 +414,7 @@ def test_a_median_far_from_the_value_is_printed():
 
 
 @pytest.mark.parametrize("more", [{}, {"market_coverage": stats.beta(80, 20)}], ids=["hull", "hull-with-a-factor"])
-def test_of_a_hull_the_medians_of_both_laws_are_printed(more):
+def test_of_a_hull_the_medians_of_both_laws_are_printed(more, monkeypatch):
     rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
     laws = {name: turnover(vendor_totals(Y[:5]), review_rate=rate, estimand="expected", interval=name, **more)
             for name in ("bca-tail", "bca", "tail")}
@@ -424,6 +425,11 @@ def test_of_a_hull_the_medians_of_both_laws_are_printed(more):
     assert "The median of its distribution" not in text
     assert laws["bca-tail"].interval == pytest.approx((min(laws["bca"].interval[0], laws["tail"].interval[0]),
                                                        max(laws["bca"].interval[1], laws["tail"].interval[1])), rel=1e-9)
+    gaps = sorted(abs(median / laws["bca-tail"].value - 1) for median in (bca, tail))
+    for gap, printed in ((sum(gaps) / 2, True), (1.01 * gaps[1], False)):  # one far median is enough
+        with monkeypatch.context() as patch:
+            patch.setattr(prose, "MEDIAN_GAP", gap)
+            assert ("wider of two laws" in laws["bca-tail"].summary()) is printed
     dated = vendor_totals(Y[:5], window=WINDOW)
     a_day = turnover(dated, review_rate=rate, estimand="expected", **more).per("day")
     assert f"USD {_render.amount(bca * a_day.scale)} (BCa)" in a_day.summary()

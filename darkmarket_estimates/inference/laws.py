@@ -243,7 +243,8 @@ def _unlinked(
         return None
     if any(f.name == REVIEW_SHARE for i, f in acting.items() if i not in partial):
         return None
-    return [(cells[pattern == code], {i: acting[i] for i, here in partial.items() if here[one]}) for code, one in enumerate(first)]
+    return [(cells[pattern == code], {i: acting[i] for i, here in partial.items() if here[one]})
+            for code, one in enumerate(first)]
 
 
 def _over_points(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:

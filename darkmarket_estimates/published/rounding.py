@@ -62,7 +62,7 @@ class Rounded:
         if not isinstance(self.low, Fraction) or not isinstance(self.high, Fraction | None):
             raise DataError("an end of an interval is no Fraction", got=f"{shown(self.low)} to {shown(self.high)}",
                             expected="two Fractions, or None above", fix="Rounded.between(low, high)")
-        if max(abs(self.low), abs(self.high or 0)) > BEYOND:
+        if any(end is not None and abs(end) > BEYOND for end in (self.low, self.high)):
             raise DataError("a figure is larger than floats hold", where=self.text or None, expected="at most 1e300")
         if self.high is None:
             return

@@ -140,6 +140,14 @@ def smooth(s: Stratum) -> bool:
     return any(each.smooth.any() for each in found)
 
 
+@pytest.mark.parametrize("nested", [True, False], ids=["share", "growth"])
+def test_only_vendors_in_between_are_transformed_anew(nested: bool) -> None:
+    s = market(300, 21, nested=nested)
+    found, _ = prepared([s], nested=nested)
+    between = (s.a > 0) & (s.b > 0) & ((s.a < s.b) | (not nested))
+    assert len(found.mixed[0].stratum.a) == between.sum() < 150
+
+
 def test_what_has_atoms_keeps_its_grid() -> None:
     assert smooth(towering(100.0)) and not smooth(towering(1e5))  # one sale whose price nothing blurs
     assert not smooth(market(40, 14, nested=True))  # a few vendors
@@ -169,6 +177,7 @@ def test_a_transform_that_has_not_faded_is_followed_further_or_left_to_the_grids
     monkeypatch.setattr(signed_totals, "REACHES", (2.0, 8.0, 24.0))
     followed = signed_totals.signed_totals(*args, nested=True)
     assert not followed[0].smooth.any() and followed[-1].smooth.all()
+    assert sum(int(each.smooth[0]) for each in followed) == 1  # no further than it takes
     law, = ratios_realised([s], nested=True)
     monkeypatch.setattr(signed_totals, "REACHES", (2.0,))
     left, = ratios_realised([s], nested=True)

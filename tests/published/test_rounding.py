@@ -147,3 +147,10 @@ def test_intersection_is_what_both_hold(a, b):
         return
     z = x & y
     assert z == y & x and z.low == max(x.low, y.low) and z.high == min(x.high, y.high)
+
+
+def test_products_that_no_float_holds():
+    x = Rounded.exact(10**50)
+    assert (x * x * x * x * x * x).as_floats() == (1e300, 1e300)
+    with pytest.raises(DataError, match="larger than floats hold"):
+        x * x * x * x * x * x * 2
