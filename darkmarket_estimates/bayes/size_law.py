@@ -39,7 +39,7 @@ def log_negative_binomial(r: Any, shape: Any, mean: Any) -> Any:
             - shape * np.log1p(mean / shape) - r * np.log1p(shape / mean))
 
 
-def normal_laplace(x: Any, centre: Any, sd: Any, upper: Any, lower: Any, xp: Any = ARRAYS) -> Any:
+def normal_laplace(x: Any, centre: Any, sd: Any, upper: Any, lower: Any, *, xp: Any = ARRAYS) -> Any:
     r"""Log density, up to a constant, of centre + sd Z + upper E_1 - lower E_2, with Z normal and E exponential.
 
     .. math:: \ln\left[e^{a^2/2 - a z} \Phi(z - a) + e^{b^2/2 + b z} \Phi(-z - b)\right], \quad
