@@ -171,6 +171,25 @@ def test_body_and_tails_have_the_density_of_their_priors(units):
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-5)
 
 
+def test_centre_and_body_by_hand():
+    """c = m - u + w arctan(l / w); s by q = 1 - e^(-2t) [u^2 + l^2 / (1 + l^2 / v^2)], where tails are much of the spread."""
+    import pymc as pm
+
+    with pm.Model() as model:
+        law_coordinates.body_and_tails(PRIORS)
+    shown = {v.name: v for v in model.deterministics}
+    with sampling.quiet():
+        back = pm.compile(model.value_vars, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
+    m, t = 1.2, 0.1
+    point = {"size_mean_": m, "size_spread_": t, "upper_tail_": 0.5, "lower_tail_": 1.5}
+    c, s, u, low = map(float, back(*(point[v.name] for v in model.value_vars)))
+    q = 1 - np.exp(-2 * t) * (u**2 + low**2 / (1 + low**2 / 0.9**2))
+    assert c == pytest.approx(m - u + 1.5 * np.arctan(low / 1.5), rel=1e-12)
+    assert s == pytest.approx(np.exp(t) * np.sqrt((q + np.sqrt(q**2 + 4 * 0.05**2)) / 2), rel=1e-12)
+    assert low > 1.5
+    assert 0 < s < np.exp(t) - 0.1
+
+
 @pytest.mark.parametrize("unit", [np.inf, 0.3, 0.02], ids=str)
 @pytest.mark.parametrize("prior", [HalfNormal(2.0), HalfNormal(0.4, 0.95), LogNormal(0.7, 0.5)],
                          ids=["open", "bounded", "log-normal"])
