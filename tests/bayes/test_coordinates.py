@@ -171,8 +171,8 @@ def test_body_and_tails_have_the_density_of_their_priors(units):
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-5)
 
 
-def test_centre_and_body_by_hand():
-    """c = m - u + w arctan(l / w); s by q = 1 - e^(-2t) [u^2 + l^2 / (1 + l^2 / v^2)], where tails are much of the spread."""
+def centre_body_and_tails():
+    """A function from a point in the sampler's coordinates to c, s, u and l."""
     import pymc as pm
 
     with pm.Model() as model:
@@ -180,9 +180,13 @@ def test_centre_and_body_by_hand():
     shown = {v.name: v for v in model.deterministics}
     with sampling.quiet():
         back = pm.compile(model.value_vars, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
+    return lambda point: [float(x) for x in back(*(point[v.name] for v in model.value_vars))]
+
+
+def test_centre_and_body_by_hand():
+    """c = m - u + w arctan(l / w); s by q = 1 - e^(-2t) [u^2 + l^2 / (1 + l^2 / v^2)], where tails are much of the spread."""
     m, t = 1.2, 0.1
-    point = {"size_mean_": m, "size_spread_": t, "upper_tail_": 0.5, "lower_tail_": 1.5}
-    c, s, u, low = map(float, back(*(point[v.name] for v in model.value_vars)))
+    c, s, u, low = centre_body_and_tails()({"size_mean_": m, "size_spread_": t, "upper_tail_": 0.5, "lower_tail_": 1.5})
     q = 1 - np.exp(-2 * t) * (u**2 + low**2 / (1 + low**2 / 0.9**2))
     assert c == pytest.approx(m - u + 1.5 * np.arctan(low / 1.5), rel=1e-12)
     assert s == pytest.approx(np.exp(t) * np.sqrt((q + np.sqrt(q**2 + 4 * 0.05**2)) / 2), rel=1e-12)
@@ -283,16 +287,8 @@ def test_a_tail_that_is_absent_has_a_nearly_normal_coordinate():
 
 def test_the_spread_stays_the_same_whatever_the_tails():
     """With short tails t is the standard deviation of log rates and m their mean, to the order of the reaches."""
-    import pymc as pm
-
-    with pm.Model() as model:
-        law_coordinates.body_and_tails(PRIORS)
-    shown = {v.name: v for v in model.deterministics}
-    with sampling.quiet():
-        back = pm.compile(model.value_vars, model.replace_rvs_by_values([shown[name] for name in PRIORS]), mode="FAST_COMPILE")
-    order = [v.name for v in model.value_vars]
     point = {"size_mean_": 1.2, "size_spread_": 0.4, "upper_tail_": -0.3, "lower_tail_": -1.3}
-    c, s, u, low = map(float, back(*(point[name] for name in order)))
+    c, s, u, low = centre_body_and_tails()(point)
     assert min(u, low) > 0.1
     assert max(u, low) < 0.25
     assert c + u - low == pytest.approx(1.2, abs=low**3 / (3 * law_coordinates.MEAN_REACH**2) * 1.1)
