@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, float_array
+from darkmarket_estimates._checks import choice, float_array, kind, shown
 from darkmarket_estimates.assumptions import ExchangeRate
 from darkmarket_estimates.bayes import cells, count_law
 from darkmarket_estimates.bayes.assumed import draw_assumptions
@@ -30,7 +30,7 @@ from darkmarket_estimates.bayes.predictive import PredictiveCheck, count_statist
 from darkmarket_estimates.bayes.protocol import Data, Draws, Outcome, Replicates
 from darkmarket_estimates.bayes.size_law import SIZE_LAWS, SizeLaw
 from darkmarket_estimates.bayes.value_law import MEAN, SPREAD, VALUE_LAWS, ValueLaw
-from darkmarket_estimates.errors import DataError, NotIdentifiedError
+from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 from darkmarket_estimates.factors import Factor, resolve
 from darkmarket_estimates.totals import VENDOR, Totals
 
@@ -127,6 +127,10 @@ class ReviewCount:
         choice(self.size_law, "size_law", tuple(SIZE_LAWS))
         choice(self.value_tails, "value_tails", tuple(VALUE_LAWS))
         choice(self.zeros, "zeros", ("auto", "truncated", "counted"))
+        if not isinstance(self.priors, CountPriors):
+            raise AssumptionError("priors= are no priors of this model", expected="CountPriors(...)", got=kind(self.priors))
+        if self.exposure is not None and not isinstance(self.exposure, Mapping):
+            raise AssumptionError("exposure= names no vendors", expected="{vendor: days}", got=kind(self.exposure))
 
     @property
     def estimands(self) -> tuple[str, ...]:
@@ -197,9 +201,10 @@ class ReviewCount:
         if self.exposure is None:
             return None
         labels = totals.keys[VENDOR].labels
-        unknown = [name for name in self.exposure if name not in set(labels)]
+        known = set(labels)
+        unknown = [name for name in self.exposure if name not in known]
         if unknown:
-            raise DataError(f"exposure= names {len(unknown):,} vendor(s) that are not in the table", got=repr(unknown[0]),
+            raise DataError(f"exposure= names {len(unknown):,} vendor(s) that are not in the table", got=shown(unknown[0]),
                             expected="vendors as the table spells them", fix="totals.to_frame(vendors=True, names=True)")
         out = float_array([self.exposure.get(name, 1.0) for name in labels], "exposure")
         if not (out > 0).all():

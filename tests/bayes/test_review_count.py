@@ -332,3 +332,13 @@ def test_counted_sales_need_no_share():
 
 def test_known_priors_are_read():
     assert ReviewCount(review_rate=1.0, priors=CountPriors(value_slope=0.0)).resolve(vendors(5)).value_slope.value == 0.0
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ({"priors": {"size_sd": 3}}, "got: dict"), ({"priors": None}, "got: NoneType"),
+    ({"exposure": 3}, "got: int"), ({"exposure": ["a"]}, "got: list"),
+], ids=["priors of a dict", "no priors", "exposure of a number", "exposure of a list"])
+def test_priors_and_exposure_of_another_kind_are_refused(given, says):
+    with pytest.raises(AssumptionError, match=next(iter(given))) as caught:
+        ReviewCount(review_rate=RATE, **given)
+    assert says in str(caught.value)
