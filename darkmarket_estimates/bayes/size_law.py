@@ -25,7 +25,7 @@ from darkmarket_estimates.bayes.protocol import Draws
 #: Distance of grid points in log rate, and shape of the Gamma kernel: its width 1 / sqrt(shape) is that distance.
 STEP, SHAPE = 0.2, 25.0
 #: What the formulas need, for arrays; for tensors it is ``pytensor.tensor``.
-ARRAYS = SimpleNamespace(log=np.log, log1p=np.log1p, logaddexp=np.logaddexp, where=np.where, minimum=np.minimum,
+ARRAYS = SimpleNamespace(exp=np.exp, log=np.log, log1p=np.log1p, where=np.where, minimum=np.minimum,
                          maximum=np.maximum, erfc=special.erfc, erfcx=special.erfcx)
 #: Where the asymptotic series of erfcx is exact to 1e-12, and its own derivative loses all digits further on.
 FAR = 20.0
@@ -46,7 +46,9 @@ def normal_laplace(x: Any, centre: Any, sd: Any, upper: Any, lower: Any, *, xp: 
        a = sd / upper, \; b = sd / lower, \; z = (x - centre) / sd
     """
     z = (x - centre) / sd
-    return xp.logaddexp(_tail(-z, sd / upper, xp), _tail(z, sd / lower, xp))
+    p, q = _tail(-z, sd / upper, xp), _tail(z, sd / lower, xp)
+    # log(e^p + e^q) with a slope also where both are 0 in floats, which a tensor's own logaddexp has not
+    return xp.where(p > q, p, q) + xp.log1p(xp.exp(-abs(p - q)))
 
 
 def _tail(z: Any, b: Any, xp: Any) -> Any:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
@@ -167,3 +169,16 @@ def test_the_mixture_comes_close_to_the_laws_that_it_should_hold(target, near):
     start = {"log-normal": [1.5, 0.3, -1.0, -1.5], "pareto": [1.2, -1.5, 0.8, -2.0], "gamma": [4.0, -0.4, -6.0, 0.9]}[target]
     best = optimize.minimize(gap, np.array(start), method="Nelder-Mead", options={"maxiter": 400})
     assert -1e-9 <= best.fun < near
+
+
+@pytest.mark.parametrize("sd", [1e-3, 0.1, 10.0], ids=str)
+def test_slopes_are_finite_where_a_density_is_zero_in_floats(sd):
+    """Far from a narrow law both of its sides are: their shares in the sum were 0 / 0, and a first look by ADVI ended there."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    inputs = pt.dscalars("centre", "sd", "upper", "lower")
+    log_f = normal_laplace(np.linspace(-6, 12, 40), *inputs, xp=pt)
+    slopes = pytensor.function(inputs, [log_f, *pytensor.grad(log_f.mean(), inputs)], mode="FAST_COMPILE")
+    for centre, upper, lower in itertools.product((-5.0, 3.0, 30.0), (1e-12, 1e-3, 0.9), (1e-12, 1e-3, 1.0, 300.0)):
+        assert all(np.isfinite(x).all() for x in slopes(centre, sd, upper, lower)), (centre, upper, lower)
