@@ -48,6 +48,8 @@ class Session(Protocol):
     """An open table that answers SQL."""
 
     source: str
+    #: Whether the query of `keep` is run once, whatever is selected from its answer.
+    keeps: bool
 
     def types(self) -> dict[str, str]:
         """DuckDB's type of each column."""
@@ -96,6 +98,8 @@ class OwnSession:
     before : callable, optional
         Called before each statement: a stream of batches can be read only once.
     """
+
+    keeps = True
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, where: str, progress: Progress,
                  before: Callable[[], None] | None = None) -> None:
@@ -151,6 +155,7 @@ class RelationSession:
     """A session on a user's relation: its connection is theirs, and no table of ours can be joined with it."""
 
     source = "listings_of_darkmarket_estimates"
+    keeps = False
 
     def __init__(self, relation: Any) -> None:
         self._relation = relation

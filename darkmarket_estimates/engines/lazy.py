@@ -88,12 +88,14 @@ class LazyTable(PlannedTable):
         require(self.names, groups)
         query = Query(schema=self.schema, columns=self.columns, steps=self.steps, by=groups, bands=tuple(bands))
         with self.place.session() as session:
-            touched, n_touched = None, 0
+            touched, n_touched, listings = None, 0, None
             if query.looks_at_listings:
-                found = session.keep(query.touched(session.source))
+                if session.keeps and query.sums_listings_apart:
+                    listings = session.keep(query.listings(session.source))
+                found = session.keep(query.touched(session.source) if listings is None else query.touched_of(listings))
                 n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
                 touched = found if n_touched else None
-            cells = session.fetch(query.cells(session.source, touched))
+            cells = session.fetch(query.cells(session.source, touched, listings))
             if cells.num_rows == 0 and touched is None:
                 raise empty()
             status = query.statuses(cells)

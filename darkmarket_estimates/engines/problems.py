@@ -12,7 +12,8 @@ from darkmarket_estimates.engines.checks import missing_identity, one_currency
 from darkmarket_estimates.engines.duckdb import Session
 from darkmarket_estimates.engines.duplicates import repeated
 from darkmarket_estimates.engines.plan import Convert, missing_days, no_date, unusable
-from darkmarket_estimates.engines.query import NO_RATE, Query
+from darkmarket_estimates.engines.query import Query
+from darkmarket_estimates.engines.rows import NO_RATE
 from darkmarket_estimates.engines.source import Source, label, not_a_number, place
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import WITHIN

@@ -1,14 +1,12 @@
 """The statements that a plan becomes.
 
-Rows get a status in one pass: 0 kept, k > 0 dropped by the k-th rule, negative where something is wrong with them. The
-groups are split by it, so that the same scan checks, cleans, sums and writes the audit.
+The groups are split by the status of their rows, so that the same scan checks, cleans, sums and writes the audit.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,27 +14,18 @@ import pyarrow.compute as pc
 
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.engines import sql
-from darkmarket_estimates.engines.conditions import Problem, fine, problems
-from darkmarket_estimates.engines.plan import Clean, Convert, Step
-from darkmarket_estimates.engines.schema import Schema
+from darkmarket_estimates.engines.plan import Clean, Convert
+from darkmarket_estimates.engines.rows import Rows
 from darkmarket_estimates.totals import COLUMNS, MISSING, WITHIN
 
-#: Statuses at and below this one are about the days of the k-th step: `NO_RATE` - k.
-NO_RATE = -100
 _HASH = '"the hash of the listing"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(Rows):
     """What is asked of a table."""
 
-    schema: Schema
-    columns: sql.Columns
-    steps: tuple[Step, ...]
-    by: tuple[str, ...]
     bands: tuple[float, ...]
-    #: Stands before the status of rows that are not kept, in the place of their vendor; no text of a table can guess it.
-    mark: str = field(default_factory=lambda: f"\x1f{secrets.token_urlsafe(8)}")
 
     # -- what has to be asked ---------------------------------------------------------------------------------------
 
@@ -53,89 +42,53 @@ class Query:
         return self._joins_repeats or mends_caps or (medians and not self.refuses_repeats)
 
     @property
+    def sums_listings_apart(self) -> bool:
+        """Whether the scan that looks at listings may sum them: the rows that it sees are kept, few listings lie in two cells."""
+        rules = [s.rule for s in self.steps if isinstance(s, Clean)]
+        return (not self._whole_listings and not self.by and not self.bands and self.schema.captures is None
+                and [i for i, rule in enumerate(rules, 1) if rule.uses_median] == [len(rules)])
+
+    @property
     def joins_markets(self) -> bool:
         """Whether the column of the vendor is answered within its market already."""
         s = self.schema
-        return (self._marks_vendors and s.market is not None and s.vendor_scope == "market"
+        return (self.marks_vendors and s.market is not None and s.vendor_scope == "market"
                 and self.columns.types[s.market] == "VARCHAR")
 
     @property
     def stage_names(self) -> tuple[str, ...]:
         """The value before the first and after each conversion."""
-        return tuple(f"value_{i}" for i in range(1 + self._conversions))
-
-    @property
-    def group_names(self) -> tuple[str, ...]:
-        """Our names of the group columns."""
-        return tuple(f"group_{i}" for i in range(len(self.by)))
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What a row is checked for; the status of the i-th is -1 - i."""
-        return problems(self.schema, self.columns)
+        return tuple(f"value_{i}" for i in range(1 + self.conversions))
 
     # -- statements -------------------------------------------------------------------------------------------------
 
-    def rows(self, source: str, *, checked: bool = False, also: str = "") -> str:
-        """Rows with our names, their prices at each stage, and their status.
+    def cells(self, source: str, touched: str | None, listings: str | None = None) -> str:
+        """The one scan: sums by group and status, without the touched listings.
 
-        Parameters
-        ----------
-        checked : bool
-            Whether an earlier statement found nothing wrong: the checks are left out.
-        also : str
-            Further columns of the source, ``"x AS y, "``.
+        With `listings`, the answer to the statement of that name, sums over listings are taken from there.
         """
-        cases = [] if checked else [f"WHEN {p.condition} THEN {-1 - i}" for i, p in enumerate(self.problems)]
-        price, stages, joins, limits, stage = "price_0", [], [], [], 0
-        for at, step in enumerate(self.steps, 1):
-            if isinstance(step, Convert):
-                stage += 1
-                if isinstance(step.rates, tuple):
-                    joins.append(f"LEFT JOIN {sql.rate_table(*step.rates).format(alias=f'rates_{at}')} "
-                                 f"ON day = rates_{at}.rate_day")
-                    cases.append(f"WHEN rates_{at}.rate IS NULL THEN {NO_RATE - at}")
-                    limits.append(f"rates_{at}.rate IS NOT NULL")
-                    price = f"{price} * rates_{at}.rate"
-                else:
-                    price = f"{price} * {sql.number(step.rates)}"
-                stages.append(f", {price} AS price_{stage}")
-            elif step.rule.cap is not None and step.rule.action == "drop":
-                cases.append(f"WHEN {price} > {sql.number(step.rule.cap)} THEN {at}")
-                limits.append(f"{price} <= {sql.number(step.rule.cap)}")
-        # most rows are fine, and one condition tells: the chain of cases is walked for the others
-        conditions = [*([] if checked else [fine(self.schema, self.columns)]), *limits]
-        first = f"WHEN {' AND '.join(f'({c})' for c in conditions)} THEN 0 " if conditions else ""
-        status = f"CAST(CASE {first}{' '.join(cases)} ELSE 0 END AS SMALLINT)" if cases else "CAST(0 AS SMALLINT)"
-        inner = f"SELECT {also}{', '.join(self._named())} FROM {source}"
-        unit = "1 / d" if self.schema.days is not None else sql.number(1.0)
-        return (f"SELECT *, {status} AS status{''.join(stages)} FROM (SELECT *, {unit} AS u FROM ({inner})) "
-                f"{' '.join(joins)}")
-
-    def cells(self, source: str, touched: str | None) -> str:
-        """The one scan: sums by group and status, without the touched listings."""
         rows = f"FROM ({self.rows(source)})" + self._without(touched)
-        band = [f"{sql.band(self._price, self.bands)} AS band"] if self.bands else []
+        band = [f"{sql.band(self.price, self.bands)} AS band"] if self.bands else []
         keys = [*self._keys, *band]
-        if self._whole_listings:
-            return self._within_markets(f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL")
-        # the listings of a cell by hash: the ids of millions, as text, take more memory than all their sums
-        parts = f"SELECT {', '.join(keys)}, h, {sql.listed(self._sums)} {rows} GROUP BY ALL"
-        sums = {name: f"sum({name})" for name in sql.once(self._sums)}
-        value = self.answers["value"]
-        # a sum of whole numbers is a HUGEINT, which would arrive as decimals
-        sums |= {"n": "CAST(sum(n) AS BIGINT)", "n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})",
-                 "max_listing_value": f"max({value})"}
-        named = [key.rpartition(" AS ")[2] for key in keys]
-        return self._within_markets(f"SELECT {', '.join(named)}, {sql.listed(sums)} FROM ({parts}) GROUP BY ALL")
+        cells = f"SELECT {', '.join(keys)}, {sql.listed(self._sums)} {rows} GROUP BY ALL"
+        if listings is not None:
+            theirs = ", ".join(_over_listings(""))  # those of dropped rows have none
+            cells = f"SELECT cells.*, {theirs} FROM ({cells}) AS cells LEFT JOIN {listings} ON g = {self._cell('who')}"
+        elif not self._whole_listings:
+            # the listings of a cell by hash: the ids of millions, as text, take more memory than all their sums
+            parts = f"SELECT {', '.join(keys)}, h, {sql.listed(self._sums)} {rows} GROUP BY ALL"
+            sums = {name: f"sum({name})" for name in sql.once(self._sums)} | _over_listings(self.answers["value"])
+            sums["n"] = "CAST(sum(n) AS BIGINT)"  # a sum of whole numbers is a HUGEINT, which would arrive as decimals
+            named = [key.rpartition(" AS ")[2] for key in keys]
+            cells = f"SELECT {', '.join(named)}, {sql.listed(sums)} FROM ({parts}) GROUP BY ALL"
+        return self._within_markets(cells)
 
     @property
     def answers(self) -> dict[str, str]:
         """Column of the answer that holds each sum; equal sums are made once."""
         once = {expression: name for name, expression in reversed(self._sums.items())}
         found = {name: once[expression] for name, expression in self._sums.items()}
-        return found if self._whole_listings else found | {
-            name: name for name in ("n_listings", "listing_value_sq", "max_listing_value")}
+        return found if self._whole_listings else found | {name: name for name in _over_listings("")}
 
     @property
     def kept_names(self) -> list[str]:
@@ -156,63 +109,66 @@ class Query:
         return status
 
     def touched(self, source: str) -> str:
-        """Listings that a rule on whole listings may touch, by hash: a collision only adds to them.
-
-        A multiple U of the median m can refuse a price only where max > U min, for m >= min; the same below. Rows are
-        not checked here: what is wrong with them is found by the scan that sums, or where the listing is touched.
-        """
+        """Listings that a rule on whole listings may touch, by hash: a collision only adds to them."""
         conditions = ["count(*) > 1"] if self._joins_repeats else []
-        rules: list[tuple[str, str, HoldingPrice]] = []
-        stage, limits = 0, list[str]()
-        for step in self.steps:
-            if isinstance(step, Convert):
-                stage += 1
-                continue
-            price = f"price_{stage}"
-            if step.rule.cap is not None and step.rule.action == "drop":
-                limits.append(f"{price} <= {sql.number(step.rule.cap)}")
-            if step.rule.uses_median:
-                rules.append((" AND ".join(limits) or "true", price, step.rule))
+        rules = self._median_rules
         # rows that an only rule does not see are left out before they are grouped, which is cheaper than a CASE
         alone = len(rules) == 1 and not conditions
-        for alive, price, rule in rules:
-            own = price if alone else f"CASE WHEN {alive} THEN {price} END"
-            multiples = []
-            if rule.upper_multiple is not None:
-                multiples.append(f"max({own}) > {sql.number(rule.upper_multiple)} * min({own})")
-            if rule.lower_multiple is not None:
-                multiples.append(f"min({own}) < {sql.number(rule.lower_multiple)} * max({own})")
-            if multiples:
-                enough = f"count({'*' if alone else own}) >= {sql.number(rule.min_observations)}"
-                conditions.append(f"{enough} AND ({' OR '.join(multiples)})")
-            if rule.cap is not None and rule.action == "median":
-                conditions.append(f"max({own}) > {sql.number(rule.cap)}")
-        either = " OR ".join(f"({c})" for c in conditions)
+        for sees, price, rule in rules:
+            own = f"CASE WHEN {sees} THEN {price} END"
+            conditions += _reach(rule, price) if alone else _reach(rule, own, f"count({own})")
         return (f"SELECT h, count(*) AS n FROM ({self.rows(source, checked=True)}) "
-                f"WHERE {rules[0][0] if alone else 'true'} GROUP BY h HAVING coalesce({either}, false)")
+                f"WHERE {rules[0][0] if alone else 'true'} GROUP BY h HAVING {_either(conditions)}")
+
+    def listings(self, source: str) -> str:
+        """The same where `sums_listings_apart`, by cell (the hash g of its keys), beside sums over its other listings.
+
+        A listing that lies in two cells counts as touched.
+        """
+        (sees, price, rule), = self._median_rules
+        touched = _either(["min(g) <> max(g)", *_reach(rule, price)])
+        each = (f"SELECT h, min(g) AS g, count(*) AS n, sum({self._worth} * c) AS value, {touched} AS is_touched "
+                f"FROM (SELECT *, {self._cell('vendor')} AS g FROM ({self.rows(source, checked=True)})) WHERE {sees} GROUP BY h")
+        sums = ", ".join(f"{sum_} FILTER (NOT is_touched) AS {name}" for name, sum_ in _over_listings("value").items())
+        return f"SELECT g, {sums}, list({{'h': h, 'n': n}}) FILTER (is_touched) AS touched FROM ({each}) GROUP BY g"
+
+    @staticmethod
+    def touched_of(listings: str) -> str:
+        """What `touched` gives, from the answer to `listings`."""
+        return f"SELECT unnest(touched, recursive := true) FROM {listings}"
 
     def raw(self, source: str, touched: str | None, parts: int, part: int) -> str:
         """The source's own columns of the touched listings, one part of them."""
         wanted = ", ".join(map(sql.name, dict.fromkeys((*self.schema.columns, *self.by))))
-        return (f"SELECT {wanted} FROM (SELECT {wanted}, {self._hash()} AS {_HASH} FROM {source}) AS ours "
+        return (f"SELECT {wanted} FROM (SELECT {wanted}, {self.listing_hash} AS {_HASH} FROM {source}) AS ours "
                 f"SEMI JOIN {touched} AS touched ON ours.{_HASH} = touched.h WHERE {_HASH} % {parts} = {part}")
 
     def prices(self, source: str, touched: str | None, limits: Sequence[float] = ()) -> str:
         """The rows with reviews: how many, the highest price, how many prices are positive, how many from each limit on."""
-        price = self._price
-        high = "".join(f", count_if({price} >= {sql.number(limit)}) AS high_{i}" for i, limit in enumerate(limits))
-        return (f"SELECT count(*) AS n, max({price}) AS top, count_if({price} > 0) AS positive{high} "
+        price = self.price
+        high = "".join(f", count(*) FILTER ({price} >= {sql.number(limit)}) AS high_{i}" for i, limit in enumerate(limits))
+        return (f"SELECT count(*) AS n, max({price}) AS top, count(*) FILTER ({price} > 0) AS positive{high} "
                 f"FROM ({self.rows(source, checked=True)}){self._without(touched)} WHERE status = 0 AND c > 0")
 
     def repeats(self, source: str) -> str:
         """Hashes of listings that stand on more than one row."""
-        return f"SELECT {self._hash()} AS h FROM {source} GROUP BY h HAVING count(*) > 1"
+        return f"SELECT {self.listing_hash} AS h FROM {source} GROUP BY h HAVING count(*) > 1"
 
     # -- parts of statements ----------------------------------------------------------------------------------------
 
     @property
-    def _conversions(self) -> int:
-        return sum(isinstance(s, Convert) for s in self.steps)
+    def _median_rules(self) -> list[tuple[str, str, HoldingPrice]]:
+        """Rules on the median of a listing: which rows each sees, at which price."""
+        found, stage, limits = [], 0, list[str]()
+        for step in self.steps:
+            if isinstance(step, Convert):
+                stage += 1
+                continue
+            if step.rule.cap is not None and step.rule.action == "drop":
+                limits.append(f"price_{stage} <= {sql.number(step.rule.cap)}")
+            if step.rule.uses_median:
+                found.append((" AND ".join(limits) or "true", f"price_{stage}", step.rule))
+        return found
 
     @property
     def _joins_repeats(self) -> bool:
@@ -220,33 +176,34 @@ class Query:
         return self.schema.listing is not None and self.schema.duplicates in ("largest", "sum")
 
     @property
-    def _price(self) -> str:
-        """The price after the last conversion."""
-        return f"price_{self._conversions}"
-
-    @property
     def _whole_listings(self) -> bool:
         """Whether every row is a listing of its own."""
         return self.schema.listing is None or self.schema.duplicates != "keep"
 
     @property
-    def _marks_vendors(self) -> bool:
-        """Whether the column of the vendor has room for the status of rows that are not kept."""
-        return self.columns.types[self.schema.vendor] == "VARCHAR"
-
-    @property
     def _sums(self) -> dict[str, str]:
         """Every sum by name."""
-        u = "u * " if self.schema.days is not None else ""
-        worth = f"{u}{self._price}"
+        u, worth = self._unit, self._worth
         found = {
             "n": "count(*)", "count": "sum(c)", "reviews": f"sum({u}c)", "value": f"sum({worth} * c)",
             "price_sq_reviews": f"sum({worth} * ({worth} * c))", "rate_sq_reviews": f"sum({u}{u}c)",
             **{name: f"sum({u}price_{i} * c)" for i, name in enumerate(self.stage_names)},
         }
-        return found if not self._whole_listings else found | {
-            "n_listings": "count(*)", "listing_value_sq": f"sum(({worth} * c) * ({worth} * c))",
-            "max_listing_value": f"max({worth} * c)"}
+        return found | (_over_listings(f"({worth} * c)") if self._whole_listings else {})
+
+    @property
+    def _unit(self) -> str:
+        """What a row's money and count are multiplied with."""
+        return "u * " if self.schema.days is not None else ""
+
+    @property
+    def _worth(self) -> str:
+        """What an order of a row is worth."""
+        return f"{self._unit}{self.price}"
+
+    def _cell(self, vendor: str) -> str:
+        """64 bits of the keys of a cell that has no other key."""
+        return f"hash({'market, ' if self.schema.market is not None else ''}{vendor})"
 
     @property
     def _keys(self) -> list[str]:
@@ -257,33 +214,7 @@ class Query:
         """
         named = ["market"] if self.schema.market is not None else []
         named += ["captures"] if self.schema.captures is not None else []
-        if self._marks_vendors:
-            who = [f"CASE WHEN status = 0 THEN vendor ELSE {sql.text(self.mark)} || status END AS who"]
-        else:
-            who = ["vendor AS who", "status"]
-        return [*self.group_names, *named, *who]
-
-    def _named(self) -> list[str]:
-        """The columns of the source under our names."""
-        s, columns = self.schema, self.columns
-        found = {"vendor": columns.key(s.vendor), "price_0": columns.float(s.price),
-                 "c": sql.number(1.0) if s.count is None else columns.float(s.count)}
-        found |= {ours: columns.key(theirs) for ours, theirs in zip(self.group_names, self.by)}
-        for ours, theirs in (("market", s.market), ("listing", s.listing)):
-            found |= {} if theirs is None else {ours: columns.key(theirs)}
-        for ours, theirs in (("d", s.days), ("captures", s.captures)):
-            found |= {} if theirs is None else {ours: columns.float(theirs)}
-        for ours, theirs in (("price_0", s.price), ("c", s.count), ("d", s.days), ("captures", s.captures)):
-            if theirs is not None and (text := columns.not_a_number(theirs)) is not None:
-                found[f"text_{ours}"] = text
-        if s.currency_column is not None:
-            found["money"] = f"CAST({sql.name(s.currency_column)} AS VARCHAR)"
-        if any(isinstance(step, Convert) and isinstance(step.rates, tuple) for step in self.steps):
-            assert s.date is not None
-            found["day"] = columns.day(s.date)
-        if s.listing is not None:
-            found["h"] = self._hash()
-        return [f"{expression} AS {ours}" for ours, expression in found.items()]
+        return [*self.group_names, *named, "who", *([] if self.marks_vendors else ["status"])]
 
     def _within_markets(self, cells: str) -> str:
         """Cells with the vendor joined to its market, where both are text."""
@@ -293,11 +224,31 @@ class Query:
         within = f"coalesce(market, {sql.text(MISSING)}) || {sql.text(WITHIN)} || who"
         return f"SELECT * REPLACE (CASE WHEN {as_it_is} THEN who ELSE {within} END AS who) FROM ({cells})"
 
-    def _hash(self) -> str:
-        s = self.schema
-        assert s.listing is not None
-        return f"hash({', '.join(self.columns.key(c) for c in (s.market, s.listing) if c is not None)})"
-
     @staticmethod
     def _without(touched: str | None) -> str:
         return "" if touched is None else f" AS ours ANTI JOIN {touched} AS touched ON ours.h = touched.h"
+
+
+def _over_listings(value: str) -> dict[str, str]:
+    """Sums over listings that are each worth `value`."""
+    return {"n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})", "max_listing_value": f"max({value})"}
+
+
+def _reach(rule: HoldingPrice, own: str, times: str = "count(*)") -> list[str]:
+    """When a rule can touch a listing that has prices `own` so many times.
+
+    A multiple U of the median m can refuse a price only where max > U min, for m >= min; the same below. Rows are not
+    checked here: what is wrong with them is found by the scan that sums, or where the listing is touched.
+    """
+    multiples = []
+    if rule.upper_multiple is not None:
+        multiples.append(f"max({own}) > {sql.number(rule.upper_multiple)} * min({own})")
+    if rule.lower_multiple is not None:
+        multiples.append(f"min({own}) < {sql.number(rule.lower_multiple)} * max({own})")
+    found = [f"{times} >= {sql.number(rule.min_observations)} AND ({_either(multiples)})"] if multiples else []
+    return found + ([f"max({own}) > {sql.number(rule.cap)}"] if rule.cap is not None and rule.action == "median" else [])
+
+
+def _either(conditions: Sequence[str]) -> str:
+    """Whether one of them holds for sure."""
+    return f"coalesce({' OR '.join(f'({c})' for c in conditions)}, false)"

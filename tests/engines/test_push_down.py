@@ -183,6 +183,10 @@ def test_only_listings_that_the_rule_can_touch_are_read(tmp_path, asked):
     assert narrow(wild(), tmp_path, asked, HoldingPrice(cap=90, action="median")) == 0
     assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=50), HoldingPrice(cap=50, upper_multiple=5)) == 0
     assert narrow(wild(), tmp_path, asked, HoldingPrice(upper_multiple=50), HoldingPrice(cap=90, upper_multiple=5)) == 30
+    table = wild(price=[1.0, 10.0, 90.0] * 20)
+    for least, rows in ((2, 60), (3, 0)):  # the second rule sees two prices of a listing
+        second = HoldingPrice(cap=50, upper_multiple=5, min_observations=least)
+        assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=100), second) == rows
 
 
 def test_a_listing_of_one_row_is_its_own_median(tmp_path, asked):
@@ -239,11 +243,77 @@ def test_the_alarm_looks_at_prices_with_reviews(top, listing, tmp_path):
 def test_the_alarm_hears_prices_of_touched_listings(tmp_path, asked):
     """The rule may touch the listing of the high price, and does not: the price is in memory, the others are not."""
     table = pa.table({"id": [f"l{i // 3}" for i in range(301)] + ["l100"], "price": [100.0] * 301 + [12_000.0],
-                      "reviews": [1] * 302, "seller": [f"s{i % 2}" for i in range(302)]})
+                      "reviews": [1] * 302, "seller": [f"s{i // 3 % 2}" for i in range(301)] + ["s0"]})
     rule = HoldingPrice(upper_multiple=100)
     assert narrow(table, tmp_path, asked, rule) == 2
     want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT)
     assert want.header.flags and list(want.audit)[1].rows == 0
+
+
+def test_the_alarm_where_every_listing_is_touched(tmp_path, asked):
+    """No row with reviews is left for the scan that counts prices: its answer is 0 and not NULL."""
+    table = pa.table({"id": ["a"] * 2 + ["b"] * 300, "price": [100.0, 12_000.0, 1.0] + [101.0] * 299, "reviews": [1] * 302,
+                      "seller": ["s"] * 302})
+    rule = HoldingPrice(upper_multiple=100)
+    assert narrow(table, tmp_path, asked, rule) == 302
+    assert assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT).header.flags
+
+
+# -- sums over listings, from the scan that looks for the touched ones ------------------------------------------------
+
+def apart(statements) -> int:
+    """How many scans summed listings apart."""
+    return sum("is_touched" in statement and "read_parquet" in statement for statement, _ in statements)
+
+
+ONLY = HoldingPrice(cap=300, upper_multiple=1.7, lower_multiple=0.6, min_observations=3)
+
+
+@pytest.mark.parametrize("options", [{"market": "market"}, {"market": "market", "vendor_scope": "all markets"}, {},
+                                     {"market": "market", "days": "days"}, {"vendor": "number"}],
+                         ids=["in markets", "across markets", "no market", "a day", "numbers"])
+@pytest.mark.parametrize("rule", [
+    lambda t: t.clean(ONLY), lambda t: t.clean(HoldingPrice(cap=200)).clean(ONLY),
+    lambda t: t.to_currency("EUR", ExchangeRate(0.88)).clean(ONLY).to_currency("GBP", ExchangeRate(0.7)),
+    lambda t: t.clean(HoldingPrice(cap=90, upper_multiple=1.5, action="median")),
+    lambda t: t.clean(HoldingPrice(upper_multiple=9)),
+], ids=["multiples", "cap before", "converted", "mended", "hardly any"])
+def test_listings_summed_apart(options, rule, tmp_path, asked):
+    """Touched and untouched listings, listings of two vendors and markets, vendors that lose all their rows."""
+    frame = repeated_listings().to_pandas()
+    frame["number"] = frame["seller"].str[1:].astype(int) * 3
+    frame.loc[::50, ["seller", "number"]] = ["s1", 3]
+    frame.loc[frame["seller"] == "s4", "price"] = 1e6
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    want = assert_parity(table, tmp_path, "parquet", rule, {}, **{**KEPT, **options})
+    assert apart(asked) == 1
+    assert want.sum("n_listings") > 80
+
+
+def test_a_listing_of_two_vendors_is_looked_at_as_one(tmp_path, asked):
+    """Neither vendor's prices reach the multiple; together they do."""
+    table = pa.table({"id": ["a"] * 6 + ["b"] * 3, "price": [10.0, 11.0, 12.0, 13.0, 60.0, 61.0, 7.0, 7.0, 7.0],
+                      "reviews": [1] * 9, "seller": ["x"] * 4 + ["y"] * 2 + ["y"] * 3})
+    rule = HoldingPrice(upper_multiple=4)
+    assert narrow(table, tmp_path, asked, rule) == 6 and apart(asked) == 1
+    want = assert_parity(table, tmp_path, "parquet", lambda t: t.clean(rule), {}, **KEPT)
+    assert list(want.audit)[1].rows == 2
+    assert narrow(table, tmp_path, asked, HoldingPrice(upper_multiple=100)) == 6
+
+
+@pytest.mark.parametrize(("asks", "rules", "options"), [
+    ({"by": "country"}, [ONLY], {}), ({"bands": [50]}, [ONLY], {}), ({}, [ONLY], {"captures": "k", "occasions": 5}),
+    ({}, [ONLY, HoldingPrice(cap=60)], {}), ({}, [ONLY, ONLY], {}), ({}, [ONLY], {"duplicates": "largest"}),
+], ids=["groups", "bands", "captures", "cap after", "two rules", "one row a listing"])
+def test_listings_are_not_summed_apart(asks, rules, options, tmp_path, asked):
+    """Where many listings lie in several cells, or where rows that the rule sees are dropped by another."""
+    def cleaned(listings):
+        for rule in rules:
+            listings = listings.clean(rule)
+        return listings
+
+    want = assert_parity(repeated_listings(), tmp_path, "parquet", cleaned, asks, **{**KEPT, "market": "market", **options})
+    assert apart(asked) == 0 and sum(line.rows for line in list(want.audit)[1:])
 
 
 # -- the alarm, from sums --------------------------------------------------------------------------------------------
