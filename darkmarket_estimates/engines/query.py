@@ -16,7 +16,7 @@ from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.engines import sql
 from darkmarket_estimates.engines.plan import Clean, Convert
 from darkmarket_estimates.engines.rows import Rows
-from darkmarket_estimates.totals import COLUMNS, MISSING, WITHIN
+from darkmarket_estimates.totals import MISSING, WITHIN
 
 _HASH = '"the hash of the listing"'
 
@@ -91,12 +91,12 @@ class Query(Rows):
         return found if self._whole_listings else found | {name: name for name in _over_listings("")}
 
     @property
-    def kept_names(self) -> list[str]:
-        """The columns of the answer that `Totals` are made of: keys and sums."""
+    def key_names(self) -> list[str]:
+        """The columns of the answer that the keys of `Totals` are made of."""
         keys = ["market"] if self.schema.market is not None and not self.joins_markets else []
         keys += ["captures"] if self.schema.captures is not None else []
         keys += ["band"] if self.bands else []
-        return [*self.group_names, *keys, "who", *dict.fromkeys(("n", *(self.answers[name] for name in COLUMNS)))]
+        return [*self.group_names, *keys, "who"]
 
     def statuses(self, cells: pa.Table) -> np.ndarray:
         """The status of each cell of an answer."""
