@@ -168,7 +168,7 @@ def main() -> None:
         run_job(given.job, given.path, given.memory_limit)
         return
     files(given.rows, given.memory_limit, given.repeats)
-    for n_vendors in (1_000, max(1, int(given.rows * 0.035))):
+    for n_vendors in sorted({1_000, 35_000, max(1, int(given.rows * 0.035))}):  # in the caches of a core, of all, beyond
         memory(given.rows, n_vendors, given.repeats)
 
 

@@ -205,3 +205,30 @@ def label(x: Any) -> str:
         return str(x)
     except ValueError:
         return shown(x)
+
+
+#: Bytes that the results of replicates may take.
+MOST_BYTES = 2**31
+
+
+def replicates(x: Any, name: str, *, low: int = 1, each: int = 8) -> int:
+    """Return `x` as a number of replicates, `each` bytes of results, that fit `MOST_BYTES`, else raise `AssumptionError`."""
+    n, most = integer(x, name, low=low), max(low, MOST_BYTES // each)
+    if n > most:
+        raise AssumptionError(
+            f"{name} would need {_in_bytes(n * each)} of memory",
+            expected=f"a whole number in [{low}, {most:,}]: {each:,} bytes each, {_in_bytes(MOST_BYTES)} together",
+            got=_short(n), fix="10,000 replicates give an end of a 95% interval to 0.2% in probability")
+    return n
+
+
+def _in_bytes(n: int) -> str:
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
+        if n >= 1000**power:
+            return f"{_short(n // 1000**power)} {unit}"
+    return f"{n:,} bytes"
+
+
+def _short(n: int) -> str:
+    """A whole number in a few characters, however many digits it has."""
+    return f"{n:,}" if n < 10**15 else f"about 10^{round((n.bit_length() - 0.5) * math.log10(2))}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkmarket_estimates import _render, as_tables, budget, concentration, prose
-from darkmarket_estimates._checks import choice, integer, shown
+from darkmarket_estimates._checks import choice, integer, replicates, shown
 from darkmarket_estimates._checks import label as written
 from darkmarket_estimates.compared import Compared
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
@@ -158,7 +158,7 @@ class Estimate(Compared):
             Columns measure, value, low, high.
         """
         return concentration.concentration(self.model, level=self.confidence_level,
-                                           n_resamples=integer(n_resamples, "n_resamples", low=100),
+                                           n_resamples=replicates(n_resamples, "n_resamples", low=100, each=16),
                                            seed=self.model.entropy)
 
     def ranks(self, of: str, n_resamples: int = 2000) -> pd.DataFrame:
@@ -170,7 +170,7 @@ class Estimate(Compared):
             Columns `of`, value (in the unit of the totals), rank, low, high, probability (of that rank).
         """
         return concentration.ranks(self.model, of, level=self.confidence_level,
-                                   n_resamples=integer(n_resamples, "n_resamples", low=100), seed=self.model.entropy)
+                                   n_resamples=replicates(n_resamples, "n_resamples", low=100, each=16), seed=self.model.entropy)
 
     def to_frame(self) -> pd.DataFrame:
         """Tidy: a row a group, and the total with "(all)" as its labels.

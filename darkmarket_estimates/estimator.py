@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, generator, integer, text
+from darkmarket_estimates._checks import choice, generator, replicates, text
 from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import CountTimesMean, ExchangeRate, Huggins, ValueChao
 from darkmarket_estimates.errors import AssumptionError, HoldingPriceWarning
@@ -133,7 +133,7 @@ def turnover(
                       exchange_rate=exchange_rate, measure=measure)
     model = Model(
         totals=totals, factors=factors, estimand=estimand, measure=measure, interval=method, spread_law=spread_law,
-        number_of_vendors=number_of_vendors, n_resamples=integer(n_resamples, "n_resamples", low=100, high=10**7),
+        number_of_vendors=number_of_vendors, n_resamples=replicates(n_resamples, "n_resamples", low=100, each=64),
         entropy=_entropy(rng), target=None if exchange_rate is None else exchange_rate.to, coverage=detection,
     )
     notes = () if detection is None else check(totals, detection, factors, measure=measure, has_share=model.has_share)

@@ -15,11 +15,14 @@ from scipy import fft
 
 from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.distribution.law import GridLaw, Law, PointLaw
+from darkmarket_estimates.distribution.polar import polar
+from darkmarket_estimates.errors import AssumptionError
 
 FEWEST_POINTS, N_POINTS = 2**12, 2**15
 _CELLS_AT_ONCE = 2**18
 LOST_MASS = 1e-10
 NO_ATOM = 1e-12  # a smaller probability of an empty market is none
+_ROUNDING = 1e-14
 MANY = 40  # vendors without an atom: exp(-40) < NO_ATOM
 
 
@@ -42,6 +45,8 @@ def compound_poisson(x: Any, *, n_points: int | None = None) -> Law:
     ------
     DataError
         If a mark is not finite.
+    AssumptionError
+        If `n_points` is no power of 2 from 16 on, or needs more memory than there may be.
 
     Notes
     -----
@@ -69,6 +74,10 @@ def compound_poisson(x: Any, *, n_points: int | None = None) -> Law:
     (0.815263, 7.0)
     """
     marks = checks.float_array(x, "x")
+    if n_points is not None:
+        n_points = checks.replicates(n_points, "n_points", low=16, each=128)
+        if n_points & (n_points - 1):
+            raise AssumptionError("n_points is not a power of 2", expected="4096, 8192, ...", got=str(n_points))
     return compound_poisson_totals(marks, np.array([0, len(marks)]), n_points=n_points)[0]
 
 
@@ -130,7 +139,7 @@ def compound_poisson_totals(x: np.ndarray, start: np.ndarray, *, n_points: int |
             rows = rows[~small[rows]]
             row = np.searchsorted(part, owner[rows])
             pmf = _probabilities(marks[rows] / step[owner[rows]], row, int(n), limit=1e-4 * variance[part] / step[part] ** 2,
-                                 wander=wander[part], origin=origin[part])
+                                 wander=wander[part])
             for i, mass in zip(part.tolist(), pmf, strict=True):
                 laws[int(some[i])] = on_grid(
                     mass, int(origin[i]), float(step[i]), float(peak[i]), shift=float(shift[i]), mean=float(mean[i]),
@@ -140,9 +149,9 @@ def compound_poisson_totals(x: np.ndarray, start: np.ndarray, *, n_points: int |
 
 
 def _probabilities(
-    positions: np.ndarray, row: np.ndarray, n_points: int, *, limit: np.ndarray, wander: np.ndarray, origin: np.ndarray
+    positions: np.ndarray, row: np.ndarray, n_points: int, *, limit: np.ndarray, wander: np.ndarray
 ) -> np.ndarray:
-    """Probabilities on the cyclic grid of each total, from its first cell on."""
+    """Probabilities on the cyclic grid of each total, from cell 0 on."""
     n = len(limit)
     nearest = np.rint(positions)
     f = positions - nearest
@@ -156,10 +165,8 @@ def _probabilities(
     counts[:, 1] += wander / 2
     counts[:, -1] += wander / 2
     exponent = fft.rfft(counts, axis=1)
-    exponent -= exponent[:, :1].real
-    # the first cell becomes the first entry: a turn of the transform, exact because it is by whole cells
-    exponent.imag += 2 * math.pi / n_points * (origin[:, None] * np.arange(exponent.shape[1]) % n_points)
-    return fft.irfft(np.exp(exponent), n_points, axis=1)
+    modulus = np.exp(exponent.real - exponent[:, :1].real)
+    return fft.irfft(polar(modulus, exponent.imag), n_points, axis=1, overwrite_x=True)
 
 
 def reach(variance: Any, largest: Any, lost_mass: float = LOST_MASS) -> Any:
@@ -198,21 +205,34 @@ def on_grid(
     pmf: np.ndarray, first: int, step: float, unit: float, *, mean: float, variance: float, shift: float = 0.0,
     atom: float = 0.0, bounds: tuple[float, float] = (-math.inf, math.inf), lost_mass: float = LOST_MASS,
 ) -> GridLaw:
-    """Law with the mass `pmf` on cells of width `step` about ``shift + (first + k) * step``, times `unit`.
+    """Law with mass on cells of width `step` about ``shift + k * step``, times `unit`; `pmf` is cyclic, the first k `first`.
 
     `atom` is the exact probability of 0 (no vendor drawn): it stays a jump, the rest is spread over the cells.
     """
-    edges = (first - 0.5 + np.arange(len(pmf) + 1)) * step + shift
-    mass = pmf.copy()
-    if atom > NO_ATOM:
+    n = len(pmf)
+    jump = atom > NO_ATOM
+    edges, cumulative = np.empty(n + 1 + 2 * jump), np.zeros(n + 1 + 2 * jump)
+    plain = edges[: n + 1]
+    plain[:] = np.arange(n + 1)
+    plain += first - 0.5
+    plain *= step
+    plain += shift
+    begin = first % n
+    mass = np.concatenate([pmf[begin:], pmf[:begin]])
+    if jump:
         mass[-first] -= atom
-    cumulative = np.concatenate([[0.0], np.cumsum(mass)])
-    if atom > NO_ATOM:
-        at = int(np.searchsorted(edges, 0.0))
-        level = np.interp(0.0, edges, cumulative)
-        edges = np.concatenate([edges[:at], [0.0, 0.0], edges[at:]])
-        cumulative = np.concatenate([cumulative[:at], [level, level + atom], cumulative[at:] + atom])
-    cumulative = np.clip(np.maximum.accumulate(cumulative), 0.0, 1.0)
+    if mass.min() > -_ROUNDING:  # of the transform: nothing that a running maximum would have to level out
+        np.maximum(mass, 0.0, out=mass)
+    np.cumsum(mass, out=cumulative[1 : n + 1])
+    if jump:
+        at = int(np.searchsorted(plain, 0.0))
+        level = np.interp(0.0, plain, cumulative[: n + 1])
+        edges[at + 2 :], cumulative[at + 2 :] = plain[at:].copy(), cumulative[at : n + 1] + atom
+        edges[at : at + 2], cumulative[at : at + 2] = 0.0, (level, level + atom)
+    if mass.min() < 0:
+        np.maximum.accumulate(cumulative, out=cumulative)
+    np.clip(cumulative, 0.0, 1.0, out=cumulative)
     cumulative[-1] = 1.0
-    return GridLaw(np.clip(edges, *bounds) * unit, cumulative, mean * unit, variance * unit * unit,
-                   error_bound=1.5 * step * unit, lost_mass=lost_mass)
+    np.clip(edges, *bounds, out=edges)
+    edges *= unit
+    return GridLaw(edges, cumulative, mean * unit, variance * unit * unit, error_bound=1.5 * step * unit, lost_mass=lost_mass)

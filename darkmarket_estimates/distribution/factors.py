@@ -74,7 +74,7 @@ def nodes(dist: Any, n: int = 256, *, name: str = "factor") -> Nodes:
     (0.8, 0.16)
     """
     mean, deviation = moments(dist, name)
-    n = checks.integer(n, "n", low=8)
+    n = checks.replicates(n, "n", low=8, each=128)
     z = np.linspace(-_REACH, _REACH, n)
     w = np.exp(-z * z / 2)
     w /= w.sum()
@@ -221,10 +221,11 @@ def sobol(n_factors: int, n_points: int = 256, *, seed: int = 20160115) -> np.nd
     ----------
     Owen (1998), J. Complexity 14, 466-489.
     """
-    n_points = checks.integer(n_points, "n_points", low=1)
+    n_factors = checks.integer(n_factors, "n_factors", low=1, high=qmc.Sobol.MAXDIM)
+    n_points = checks.replicates(n_points, "n_points", each=32 * n_factors)
     if n_points & (n_points - 1):
         raise AssumptionError("n_points is not a power of 2", expected="64, 128, 256, 512, ...", got=str(n_points))
-    points = qmc.Sobol(checks.integer(n_factors, "n_factors", low=1), scramble=True, rng=seed).random(n_points)
+    points = qmc.Sobol(n_factors, scramble=True, rng=seed).random(n_points)
     return np.clip(points, 2.0**-40, 1 - 2.0**-40)
 
 

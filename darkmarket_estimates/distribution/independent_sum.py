@@ -17,7 +17,9 @@ from scipy import fft
 from darkmarket_estimates.distribution.compound_poisson import split
 from darkmarket_estimates.distribution.law import GridLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.distribution.polar import polar
 from darkmarket_estimates.distribution.segments import pick
+from darkmarket_estimates.distribution.spectra import products, unit_spectra
 from darkmarket_estimates.distribution.splines import through
 from darkmarket_estimates.distribution.unit_laws import unit_laws
 from darkmarket_estimates.distribution.vendors import Vendors
@@ -44,6 +46,10 @@ class Grids:
     low: np.ndarray
     high: np.ndarray
     bounds: tuple[np.ndarray, np.ndarray]
+
+    def room(self, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far the grids of these totals reach below their means, and above."""
+        return self.low[totals] - self.mean[totals], self.high[totals] - self.mean[totals]
 
 
 def total_laws(vendors: Vendors, multiplier: Multiplier) -> list[GridLaw]:
@@ -124,11 +130,12 @@ def _smooth(
     rows, start = pick(vendors.large_start, totals)
     if len(rows):
         total = np.repeat(np.arange(len(totals)), np.diff(start))
-        spectra, centre = _unit_spectra(vendors.large[rows], multiplier, grids, totals[total], step[total], n_cells, sharp=False)
+        spectra, centre = unit_spectra(vendors.large[rows], multiplier, grids.room(totals[total]), step[total], n_cells,
+                                       sharp=False)
         some = np.diff(start) > 0
-        out[some] = np.multiply.reduceat(spectra, start[:-1][some], axis=0)
+        out[some] = products(spectra, np.append(start[:-1][some], len(rows)))
         turn = (np.bincount(total, centre, len(totals)) / (step * n_cells)) % 1.0
-        out *= np.exp(-2j * math.pi * turn[:, None] * np.arange(out.shape[1]))
+        out *= polar(1.0, -2 * math.pi * turn[:, None] * np.arange(out.shape[1]))
     for i, at in enumerate(totals):
         if vendors.small_start[at + 1] > vendors.small_start[at]:
             out[i] *= _classes_transform(vendors, multiplier, int(at), float(step[i]), n_cells)
@@ -151,40 +158,6 @@ def _first_gap(large: np.ndarray, width: int = 16) -> np.ndarray:
     return np.where(gap.any(axis=1), np.argmax(gap, axis=1) + 1, 0)
 
 
-def _unit_spectra(
-    rows: np.ndarray, multiplier: Multiplier, grids: Grids, total: np.ndarray, step: np.ndarray, n_cells: int, *, sharp: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Transform of each vendor (its y and q are a row) about a centre of its own, and that centre.
-
-    By the atoms of its number of reviews. An atom is split over two cells where it stays one (`sharp`), else, and for
-    a vendor narrower than a cell, over three: these keep the variance, and no law of atoms shows their negative weights.
-    """
-    laws = unit_laws(multiplier)
-    number, price, offset = laws.stretched(*rows.T, nearest=not sharp)
-    known, which = np.unique(number, return_inverse=True)
-    atoms = [laws.atoms(float(n)) for n in known]
-    of, ends = pick(np.concatenate([[0], np.cumsum([len(k) for k, *_ in atoms])]), which)
-    vendor = np.repeat(np.arange(len(rows)), np.diff(ends))
-    mean = number * (1 / multiplier.share - 1)
-    # a turn by parts of a cell is exact where the transform has faded, and rings where it has not
-    middle = -offset / price if sharp else np.rint(mean)
-    reach = mean + np.where(price > 0, grids.high[total] - grids.mean[total], grids.low[total] - grids.mean[total]) / price
-    k = np.minimum(np.concatenate([k for k, *_ in atoms])[of], reach[vendor])
-    mass = np.concatenate([m for _, m, _ in atoms])[of]
-    position = (price / step)[vendor] * (k - middle[vendor])
-    nearest, row = np.rint(position).astype(np.int64), vendor * n_cells
-    f = position - nearest
-    side = f * f
-    if sharp:
-        between, within = multiplier.variances
-        wide = between * rows[:, 0] ** 2 + within * rows[:, 1] > step * step
-        side = np.where(wide[vendor], np.abs(f), side)
-    cells = [(nearest + i) % n_cells + row for i in (-1, 0, 1)]
-    weights = [(side - f) / 2 * mass, (1 - side) * mass, (side + f) / 2 * mass]
-    grid = np.bincount(np.concatenate(cells), np.concatenate(weights), len(rows) * n_cells).reshape(-1, n_cells)
-    return fft.rfft(grid, axis=1), offset + price * middle
-
-
 def _rough(vendors: Vendors, multiplier: Multiplier, grids: Grids, totals: np.ndarray, n_points: int) -> np.ndarray:
     """Transforms on the fine grid: every count that matters is an atom."""
     out = np.ones((len(totals), n_points // 2 + 1), dtype=np.complex128)
@@ -193,10 +166,10 @@ def _rough(vendors: Vendors, multiplier: Multiplier, grids: Grids, totals: np.nd
     between, within = multiplier.variances
     single = unit_laws(multiplier).single(*vendors.large[rows].T)
     if single.any():
-        spectra, _ = _unit_spectra(vendors.large[rows[single]], multiplier, grids, totals[total[single]],
-                                   step[total[single]], n_points, sharp=True)
+        spectra, _ = unit_spectra(vendors.large[rows[single]], multiplier, grids.room(totals[total[single]]),
+                                  step[total[single]], n_points, sharp=True)
         some, begin = np.unique(total[single], return_index=True)
-        out[some] = np.multiply.reduceat(spectra, begin, axis=0)
+        out[some] = products(spectra, np.append(begin, len(spectra)))
     for i, (y, q) in zip(total[~single], vendors.large[rows[~single]], strict=True):
         low, high = (end[totals[i]] - grids.mean[totals[i]] for end in (grids.low, grids.high))
         positions, mass = multiplier.masses(y, q, step[i], low, high)
@@ -249,14 +222,19 @@ def _laws(
 ) -> Iterator[GridLaw]:
     """Laws from transforms; those of smooth laws may be cut short."""
     first, step, unit = (part[totals][:, None] for part in (grids.first, grids.step, vendors.unit))
-    turn = (np.arange(transform.shape[1]) * (first % n_points)) % n_points  # the grid begins at its first cell
-    mass = fft.irfft(transform * np.exp(2j * math.pi / n_points * turn), n_points, axis=1)
+    used = int(np.flatnonzero(transform.any(axis=0)).max(initial=0)) + 1
+    turn = (np.arange(used) * first) & (n_points - 1)  # the grid begins at its first cell
+    mass = fft.irfft(transform[:, :used] * polar(1.0, 2 * math.pi / n_points * turn), n_points, axis=1)
     cumulative = np.zeros((len(totals), n_points + 1))
     np.cumsum(mass, axis=1, out=cumulative[:, 1:])
-    np.clip(np.maximum.accumulate(cumulative, axis=1), 0.0, 1.0, out=cumulative)
+    np.maximum.accumulate(cumulative, axis=1, out=cumulative)
+    np.clip(cumulative, 0.0, 1.0, out=cumulative)
     cumulative[:, -1] = 1.0
-    edges = (first - 0.5 + np.arange(n_points + 1)) * step + grids.shift[totals][:, None]
-    points = np.clip(edges, *(b[totals][:, None] for b in grids.bounds)) * unit
+    points = np.arange(n_points + 1) + (first - 0.5)
+    points *= step
+    points += grids.shift[totals][:, None]
+    np.clip(points, *(b[totals][:, None] for b in grids.bounds), out=points)
+    points *= unit
     width = grids.step[totals]
     # a cell and a half where there are atoms; the curvature within a cell where there are none
     bound = (1.5 * width if sharp else width**2 / grids.deviation[totals]) * vendors.unit[totals]

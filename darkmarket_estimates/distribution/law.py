@@ -167,15 +167,21 @@ class GridLaw(BaseLaw):
     @classmethod
     def tabulated(cls, points: np.ndarray, cumulative: np.ndarray, **keywords: float) -> GridLaw:
         """Law with the mean and variance of the piecewise linear distribution function itself."""
-        cumulative = np.maximum.accumulate(np.clip(cumulative, 0.0, 1.0))
+        return cls.tabulated_rows(points[None], cumulative[None], **keywords)[0]
+
+    @classmethod
+    def tabulated_rows(cls, points: np.ndarray, cumulative: np.ndarray, **keywords: float) -> list[GridLaw]:
+        """Such laws of many grids of one length, a row each."""
+        cumulative = np.maximum.accumulate(np.clip(cumulative, 0.0, 1.0), axis=1)
         cumulative[cumulative < _NOTHING] = 0.0
-        cumulative[0], cumulative[-1] = 0.0, 1.0
-        mass, left, right = np.diff(cumulative), points[:-1], points[1:]
+        cumulative[:, 0], cumulative[:, -1] = 0.0, 1.0
+        mass, left, right = np.diff(cumulative, axis=1), points[:, :-1], points[:, 1:]
         # sums, not products of the algebra library: its threads cost more than such short vectors
-        mean = float((mass * (left + right)).sum() / 2)
-        low, high = left - mean, right - mean
-        variance = float((mass * (low**2 + low * high + high**2)).sum() / 3)
-        return cls(points, cumulative, mean, variance, **keywords)
+        mean = (mass * (left + right)).sum(axis=1) / 2
+        low, high = left - mean[:, None], right - mean[:, None]
+        variance = (mass * (low**2 + low * high + high**2)).sum(axis=1) / 3
+        return [cls(x, f, float(m), float(v), **keywords)
+                for x, f, m, v in zip(points, cumulative, mean, variance, strict=True)]
 
     @classmethod
     def from_sample(cls, sample: np.ndarray) -> GridLaw:

@@ -28,6 +28,19 @@ def _jacobi(n: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
     return x, w
 
 
+def _log(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    """Logarithms of complex numbers, continuous along each row."""
+    out = np.empty(real.shape, dtype=np.complex128)
+    np.log(np.maximum(real * real + imaginary * imaginary, 1e-300), out=out.real)
+    out.real *= 0.5
+    angle = np.arctan2(imaginary, real)
+    turns = np.rint(np.diff(angle, axis=1) / (2 * math.pi))
+    if turns.any():
+        angle[:, 1:] -= 2 * math.pi * np.cumsum(turns, axis=1)
+    out.imag = angle
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Multiplier:
     """Share rho* ~ Beta(alpha, beta) of a vendor given its reviews; both infinite for a known share.
@@ -99,23 +112,40 @@ class Multiplier:
 
         `t` is the same for all vendors, or has a row for each.
         """
-        number = (y * y / q)[:, None]
-        turn = (q / y)[:, None] * t
-        cosine, sine = -2 * np.sin(turn / 2) ** 2, np.sin(turn)  # of exp(i price t) - 1
-        centre = y[:, None] * t * (1 - 1 / self.share)
-        total = np.zeros(turn.shape, dtype=np.complex128)
+        half_number = (y * y / (2 * q))[:, None]
+        # of exp(i price t) = 1 - 2 h + i s: (1 - odds (e^{i price t} - 1))^-number has the square of the modulus
+        # (1 + 4 odds (1 + odds) h)^-number and the angle number x arctan(odds s / (1 + 2 odds h))
+        tangent = np.tan((q / (2 * y))[:, None] * t)
+        square = tangent * tangent
+        s = 2 * tangent / (1 + square)
+        h = square / (1 + square)
+        half_centre = (y * (1 - 1 / self.share) / 2)[:, None] * t
+        real, imaginary, modulus, angle, part = (np.zeros(s.shape) for _ in range(5))
         for share, weight in zip(*self.nodes(n_nodes), strict=True):
-            # (1 - odds (e^{i price t} - 1))^-number, in real arithmetic: complex powers are three times slower
             odds = (1 - share) / share
-            real, imaginary = -odds * cosine, -odds * sine
-            modulus = weight * np.exp(-number / 2 * np.log1p(2 * real + real**2 + imaginary**2))
-            angle = centre - number * np.arctan2(imaginary, 1 + real)
-            # cosine and sine by the tangent of half the angle, which is several times faster
-            tangent = np.tan(angle / 2)
-            part = modulus / (1 + tangent**2)
-            total.real += part * (1 - tangent**2)
-            total.imag += 2 * part * tangent
-        return np.log(np.maximum(np.abs(total), 1e-300)) + 1j * np.unwrap(np.angle(total), axis=1)
+            np.multiply(h, 4 * odds * (1 + odds), out=modulus)
+            np.log1p(modulus, out=modulus)
+            modulus *= -half_number
+            np.exp(modulus, out=modulus)
+            np.multiply(h, 2 * odds, out=part)
+            part += 1
+            np.divide(s, part, out=angle)
+            angle *= odds
+            np.arctan(angle, out=angle)
+            angle *= half_number
+            angle += half_centre
+            # cosine and sine by the tangent of half the angle, as in `polar`
+            np.tan(angle, out=angle)
+            np.multiply(angle, angle, out=part)
+            modulus *= weight
+            modulus /= 1 + part
+            angle *= modulus
+            imaginary += angle
+            np.subtract(1, part, out=part)
+            part *= modulus
+            real += part
+        imaginary *= 2
+        return _log(real, imaginary)
 
     def far_end(self, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:
         """Distance from the vendor's mean beyond which less than about `lost` of its law lies (signed as y)."""
@@ -164,7 +194,7 @@ class Multiplier:
         mass = np.exp(log) * width
         return y + price * k, mass / mass.sum()
 
-    def log_mass(self, k: np.ndarray, number: float) -> np.ndarray:
+    def log_mass(self, k: np.ndarray, number: float | np.ndarray) -> np.ndarray:
         """Log probability of k unreviewed sales: negative binomial, with a Beta share beta negative binomial."""
         count = special.gammaln(number + k) - special.gammaln(number) - special.gammaln(k + 1)
         if math.isinf(self.alpha):

@@ -108,10 +108,11 @@ def _inverted(laws: list[Terms], p: np.ndarray, *, look: bool) -> np.ndarray:
     high = np.concatenate([each.max(axis=(0, 1)) for each in ends])
     slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))  # the parts' own quantiles are rounded
     low, high = low - slack, high + slack
-    stack, levels = Stack.of(laws, p.shape[1]), p.ravel()
+    grids, levels = Grids.of(laws), p.ravel()
+    stack = Stack.of(grids, laws, p.shape[1])
     known = None
     if look:
-        rough = Stack.of([[_thinned(part) for part in terms] for terms in laws], p.shape[1])
+        rough = Stack.of(grids, [[_thinned(part) for part in terms] for terms in laws], p.shape[1])
         low, high, known = _nearer(stack, levels, invert_each(rough.cdf, levels, low, high), low, high)
     found = invert_each(stack.cdf, levels, low, high, known).reshape(p.shape)
     order = np.argsort(p, axis=1)  # at a jump the last digits of two levels may cross: levels nest
@@ -145,74 +146,93 @@ def _nearer(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stack:
-    """Distribution functions of mixtures of laws on grids, their grids laid end to end.
+class Grids:
+    """The grids of many mixtures laid end to end.
 
     Attributes
     ----------
     points, cumulative : array
         Of all grids.
-    start : int array of shape (n_questions + 1,)
-        Where the terms of each question begin; a question is a law and a level.
-    first, last : int array of shape (n_terms,)
-        Where the grid of each term begins and ends.
-    origin, cells : array of shape (n_terms,)
+    first, last : int array of shape (n_grids,)
+        Where each begins and ends.
+    origin, cells : array of shape (n_grids,)
         A point of the grid, and its cells per unit, where it is even.
-    factor, weight : array of shape (n_terms,)
     """
 
     points: np.ndarray
     cumulative: np.ndarray
-    start: np.ndarray
     first: np.ndarray
     last: np.ndarray
     origin: np.ndarray
     cells: np.ndarray
-    factor: np.ndarray
-    weight: np.ndarray
 
     @classmethod
-    def of(cls, laws: list[Terms], n_levels: int) -> Stack:
+    def of(cls, laws: list[Terms]) -> Grids:
         """From the terms of each law."""
-        parts = [part for terms in laws for part in terms]
-        points = np.concatenate([grid.points for grid, _, _ in parts])
-        sizes = np.array([len(grid.points) for grid, _, _ in parts])
+        parts = [grid for terms in laws for grid, _, _ in terms]
+        points = np.concatenate([grid.points for grid in parts])
+        sizes = np.array([len(grid.points) for grid in parts])
         last = np.cumsum(sizes) - 1
         first = last + 1 - sizes
         quarter, rest = first + sizes // 4, last - sizes // 4  # the ends of a grid may be cut
         width = points[rest] - points[quarter]
         cells = np.divide(rest - quarter, width, out=np.zeros(len(parts)), where=width > 0)
         origin = points[quarter] - (quarter - first) / np.where(cells > 0, cells, np.inf)
+        return cls(points, np.concatenate([grid.cumulative for grid in parts]), first, last, origin, cells)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Distribution functions of mixtures of laws on grids.
+
+    Attributes
+    ----------
+    grids : Grids
+    start : int array of shape (n_questions + 1,)
+        Where the terms of each question begin; a question is a law and a level.
+    grid : int array of shape (n_terms,)
+    factor, weight : array of shape (n_terms,)
+    """
+
+    grids: Grids
+    start: np.ndarray
+    grid: np.ndarray
+    factor: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, grids: Grids, laws: list[Terms], n_levels: int) -> Stack:
+        """From the terms of each law, and their grids."""
+        parts = [part for terms in laws for part in terms]
         grid = np.repeat(np.arange(len(parts)), [len(f) for _, f, _ in parts])
         numbers = np.array([_number(terms) for terms in laws])
         terms, start = pick(np.concatenate([[0], np.cumsum(numbers)]), np.repeat(np.arange(len(laws)), n_levels))
-        grid = grid[terms]
-        return cls(points, np.concatenate([g.cumulative for g, _, _ in parts]), start, first[grid], last[grid], origin[grid],
-                   cells[grid], *(np.concatenate([part[i] for part in parts])[terms] for i in (1, 2)))
+        return cls(grids, start, grid[terms], *(np.concatenate([part[i] for part in parts])[terms] for i in (1, 2)))
 
     def cdf(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Values at one place for each of the questions `which`."""
-        arrays: tuple[np.ndarray, ...] = (self.first, self.last, self.origin, self.cells, self.factor, self.weight)
-        start = self.start
+        start, grid, factor, weight = self.start, self.grid, self.factor, self.weight
         if len(which) < len(start) - 1:
             terms, start = pick(start, which)
-            arrays = tuple(values[terms] for values in arrays)
-        first, last, origin, cells, factor, weight = arrays
-        height = self._height(np.repeat(x, np.diff(start)) / factor, first, last, origin, cells)
-        return np.add.reduceat(weight * height, start[:-1])
+            grid, factor, weight = grid[terms], factor[terms], weight[terms]
+        height = self._height(np.repeat(x, np.diff(start)) / factor, grid)
+        height *= weight
+        return np.add.reduceat(height, start[:-1])
 
-    def _height(
-        self, x: np.ndarray, first: np.ndarray, last: np.ndarray, origin: np.ndarray, cells: np.ndarray
-    ) -> np.ndarray:
+    def _height(self, x: np.ndarray, grid: np.ndarray) -> np.ndarray:
         """Each grid's distribution function, linear between its points."""
+        grids = self.grids
+        first, last = grids.first[grid], grids.last[grid]
         # a guess that is right but for rounding where the grid is even, and between the same points elsewhere
-        at = first + np.clip((x - origin) * cells, 0, last - first - 1).astype(np.int64)
-        left, right = self.points[at], self.points[at + 1]
+        place = x - grids.origin[grid]
+        place *= grids.cells[grid]
+        at = first + np.clip(place, 0, last - first - 1, out=place).astype(np.int64)
+        left, right = grids.points[at], grids.points[at + 1]
         off = np.flatnonzero(((x >= right) & (at < last - 1)) | ((x < left) & (at > first)))
         if len(off):
             at[off] = self._searched(x[off], first[off], last[off])
-            left[off], right[off] = self.points[at[off]], self.points[at[off] + 1]
-        low, high = self.cumulative[at], self.cumulative[at + 1]
+            left[off], right[off] = grids.points[at[off]], grids.points[at[off] + 1]
+        low, high = grids.cumulative[at], grids.cumulative[at + 1]
         inside = (x >= left) & (x < right)  # else it lies beyond an end
         part = np.divide(x - left, right - left, out=(x >= right).astype(np.float64), where=inside)
         return np.where(inside, low + (high - low) * part, part)
@@ -221,6 +241,6 @@ class Stack:
         """The last of the points that is not above x, but the end, by bisection."""
         while (open_ := high - low > 1).any():
             middle = (low + high) // 2
-            enough = self.points[middle] <= x
+            enough = self.grids.points[middle] <= x
             low, high = np.where(open_ & enough, middle, low), np.where(open_ & ~enough, middle, high)
         return low

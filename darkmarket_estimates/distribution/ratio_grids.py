@@ -1,4 +1,9 @@
-"""Laws of ratios, made of single probabilities: some fifty values of each distribution function, interpolated."""
+"""Laws of ratios, made of single probabilities: some values of each distribution function, interpolated.
+
+A smooth law is nearly normal on the logit (or log) scale: the normal scores of thirteen probabilities lie on a smooth curve,
+and a cubic spline through them is off by 2e-4 of the 95 % interval's length at most (a monotone cubic through twenty-five
+probabilities by 2e-3). A law with atoms has no such curve.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +19,9 @@ from darkmarket_estimates.errors import NotIdentifiedError
 
 #: P(A / B <= r) of the totals `which`, at one ratio for each.
 Probability = Callable[[np.ndarray, np.ndarray], np.ndarray]
-_SCORES = np.linspace(-4.5, 4.5, 25)
+_SCORES, _SMOOTH_SCORES = np.linspace(-4.5, 4.5, 25), np.linspace(-4.5, 4.5, 13)
 _DENSE = 1025
+_CERTAIN = 1e-6  # what lies nearer to 0 or 1 may be rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +80,7 @@ def mirror(ratio: RatioLaw) -> RatioLaw:
 
 def tabulate(
     probability: Probability, value: np.ndarray, deviation: np.ndarray, *, share: bool,
-    ends: tuple[np.ndarray, np.ndarray] | None = None,
+    ends: tuple[np.ndarray, np.ndarray] | None = None, smooth: np.ndarray | None = None,
 ) -> list[GridLaw]:
     """Distribution functions of many ratios, each at ratios evenly spaced on the logit (share) or log scale.
 
@@ -87,6 +93,8 @@ def tabulate(
         Whether the ratios lie between 0 and 1.
     ends : pair of arrays of shape (n_ratios,), optional
         Probabilities of a ratio of 0 and, for a share, of 1.
+    smooth : bool array of shape (n_ratios,), optional
+        Which laws have no atoms; none by default.
     """
     n = len(value)
     none, all_ = ends or (np.zeros(n), np.zeros(n))
@@ -94,6 +102,7 @@ def tabulate(
     some = np.flatnonzero(value > 0)
     if not len(some):
         return laws
+    even = np.zeros(len(some), dtype=bool) if smooth is None else smooth[some]
     value = value[some]
     centre = special.logit(value) if share else np.log(value)
     scale = deviation[some] / (value * (1 - value) if share else value)
@@ -103,8 +112,12 @@ def tabulate(
         return probability(back(centre[rows] + scale[rows] * score), some[rows])
 
     every = np.arange(len(some))
-    heights = [list(column) for column in np.array([at(float(z), every) for z in _SCORES]).T]
-    scores = [list(_SCORES) for _ in some]
+    scores: list[list[float]] = [list(_SMOOTH_SCORES if sleek else _SCORES) for sleek in even]
+    heights: list[list[float]] = [[] for _ in some]
+    for rows, asked in ((every[even], _SMOOTH_SCORES), (every[~even], _SCORES)):
+        if len(rows):
+            for row, column in zip(rows.tolist(), np.array([at(float(z), rows) for z in asked]).T, strict=True):
+                heights[row] = list(column)
     for side, goal in ((0, np.maximum(none[some], 0.0) + 1e-5), (-1, 1 - all_[some] - 1e-5)):
         while True:  # as long as an end is not reached, one step further out
             short = [i for i in every if abs(scores[i][side]) < 20
@@ -118,10 +131,26 @@ def tabulate(
     for place, row in enumerate(map(int, some)):
         lowest, highest = none[row], 1 - all_[row]
         known = np.clip(np.maximum.accumulate(heights[place]), lowest, highest)
-        dense = np.linspace(scores[place][0], scores[place][-1], _DENSE)
+        dense, cumulative = (_by_normal_scores if even[place] else _monotone)(np.array(scores[place]), known)
         points = back(centre[place] + scale[place] * dense)
-        cumulative = interpolate.PchipInterpolator(scores[place], known)(dense)
         laws[row] = GridLaw.tabulated(
             np.concatenate([np.zeros(2), points, np.ones(2) if share else points[-1:]]),
             np.concatenate([[0.0, lowest], cumulative, [highest, 1.0] if share else [1.0]]))
     return laws
+
+
+def _monotone(scores: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Many points and the distribution function there, by a monotone cubic."""
+    dense = np.linspace(scores[0], scores[-1], _DENSE)
+    return dense, interpolate.PchipInterpolator(scores, heights)(dense)
+
+
+def _by_normal_scores(scores: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a law without atoms, by a spline through the normal scores of its values where they are no rounding."""
+    dense, cumulative = _monotone(scores, heights)
+    inner = (heights > _CERTAIN) & (heights < 1 - _CERTAIN)
+    if np.count_nonzero(inner) >= 4:
+        knots, known = scores[inner], special.ndtri(heights[inner])
+        within = (dense >= knots[0]) & (dense <= knots[-1])
+        cumulative[within] = special.ndtr(interpolate.CubicSpline(knots, known)(dense[within]))
+    return dense, cumulative

@@ -127,6 +127,7 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
         return np.array([independent_sum(parts).cdf(0.0) for parts in zip(*found, strict=True)])
 
     laws = [RatioLaw(float(v), PointLaw(float(v)), 0.0) for v in value]
-    for i, law in zip(wide, tabulate(probability, value[wide], deviation[wide], share=nested), strict=True):
+    smooth = np.any([each.smooth for each in signed], axis=0)[wide] if signed else None
+    for i, law in zip(wide, tabulate(probability, value[wide], deviation[wide], share=nested, smooth=smooth), strict=True):
         laws[i] = RatioLaw(float(value[i]), law, 0.0)
     return [mirror(law) if turn else law for law, turn in zip(laws, mirrored, strict=True)]

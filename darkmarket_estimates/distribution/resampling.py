@@ -50,7 +50,7 @@ def uniforms(keys: Any, replicates: Any, seed: int) -> np.ndarray:
         raise DataError("keys are not whole numbers", expected="a 1-dimensional array of uint64, as made by key_of",
                         got=f"{key.dtype} of shape {key.shape}")
     if np.ndim(replicates) == 0:
-        replicates = np.arange(checks.integer(replicates, "replicates", low=0))
+        replicates = np.arange(checks.replicates(replicates, "replicates", low=0, each=32 * max(1, len(key))))
     start = np.array([checks.integer(seed, "seed", low=0, high=2**64 - 1)], dtype=np.uint64)
     row = _mix(_mix(start + _GOLDEN) + np.asarray(replicates).astype(np.uint64) * _GOLDEN)
     # Two rounds after the key enters: one leaves keys that differ in few bits related within a replicate.
@@ -132,7 +132,7 @@ def bootstrap(
     >>> bootstrap(lambda w: w @ y, key_of("abc"), n_resamples=4, seed=1).shape
     (4,)
     """
-    n_resamples = checks.integer(n_resamples, "n_resamples", low=1)
+    n_resamples = checks.replicates(n_resamples, "n_resamples", each=16)
     rows = max(1, int(max_bytes // (32 * max(1, len(keys)))))
     parts = []
     for start in range(0, n_resamples, rows):
@@ -141,5 +141,7 @@ def bootstrap(
         if part.shape[:1] != block.shape:
             raise DataError("the statistic does not return one value a row of weights",
                             expected=f"first dimension {len(block)}", got=f"shape {part.shape}")
+        if not start:
+            checks.replicates(n_resamples, "n_resamples", each=max(16, 2 * part[:1].nbytes))
         parts.append(part)
     return np.concatenate(parts)

@@ -23,11 +23,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from darkmarket_estimates.distribution.multiplier import LIGHT, Multiplier
 from darkmarket_estimates.distribution.realised import two_sided
 from darkmarket_estimates.distribution.segments import pick
-from darkmarket_estimates.distribution.shapes import N_DOMINANT, Alike, alike_vendors, log_curve, sides_of
+from darkmarket_estimates.distribution.shapes import N_DOMINANT, Alike, alike_vendors, far_ends, log_curve, sides_of
 from darkmarket_estimates.distribution.splines import Curves
 from darkmarket_estimates.distribution.strata import Stratum
 from darkmarket_estimates.distribution.vendors import FEW
@@ -35,11 +36,13 @@ from darkmarket_estimates.distribution.vendors import FEW
 #: A vendor whose review share makes more of the variance than this dominates: its transform takes more nodes.
 DOMINANT = 0.1
 #: Frequency x standard deviation up to which transforms are followed, as far as it takes; what may be left there.
-REACHES, FADED = (8.0, 24.0, 64.0), 1e-7
+REACHES, FADED = (8.0, 12.0, 24.0, 64.0), 1e-7
 #: Probability beyond the length L, and standard deviations that it holds at least.
-LOST_MASS, SPAN = 1e-6, 8.5
+LOST_MASS, SPAN = 1e-7, 8.5
+#: Standard deviations, on the logit or log scale, over which a law is asked for.
+FAR = 4.5
 #: Frequencies come in multiples of this, and are this many at most; numbers that are worked on at once.
-FREQUENCIES, MOST, AT_ONCE = 8, 2**10, 2**19
+FREQUENCIES, MOST, AT_ONCE = 8, 2**10, 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,11 @@ class SignedTotals:
         heavy = [_dominant(s, m, value, own, nested=nested) for s, m in pairs]
         for (s, _), (_, steps) in zip(pairs, heavy, strict=True):
             smooth &= s.sums(steps) == 0
-        lost = LOST_MASS / np.maximum(sellers, 1)
-        sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, lost, nested=nested)
+        sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, nested=nested)
                  for (s, m), (dominates, _) in zip(pairs, heavy, strict=True)]
         mixed = [Mixed(side.between, m, side.dominant) for side, (_, m) in zip(sides, pairs, strict=True)]
-        ends = np.max([side.ends for side in sides], axis=0) if sides else np.zeros((n, 4))
+        ends = far_ends([(side.single, m) for side, (_, m) in zip(sides, pairs, strict=True)],
+                        np.array([1 - value if nested else np.ones(n), np.ones(n), value, value]), LOST_MASS)
         inside, outside = (_curves([part for side in sides for part in side.alike[place]], reach * furthest, smooth)
                            for place, furthest in enumerate(_furthest(variance, nested=nested)))
         return cls(smooth, whole, value, variance, ends, inside, outside, mixed, nested, reach)
@@ -228,6 +231,17 @@ def _largest(v0: np.ndarray, v1: np.ndarray, v2: np.ndarray, *, upper: float) ->
         return np.sqrt(np.fmax(end, inner))
 
 
+def _about(signed: SignedTotals, some: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Some ratios of the means, and those as far away as they are asked for: what fades at them fades in between."""
+    value = signed.value[some]
+    spread = FAR * np.sqrt(_quadratic(signed.variance[some], value)) / signed.whole[some]
+    if signed.nested:
+        odds, spread = special.logit(value), spread / (value * (1 - value))
+        return value, special.expit(odds - spread), special.expit(odds + spread)
+    factor = np.exp(np.minimum(spread / value, 500.0))
+    return value, value / factor, value * factor
+
+
 def signed_totals(
     strata: Sequence[Stratum], multipliers: Sequence[Multiplier], value: np.ndarray, whole: np.ndarray, *, nested: bool
 ) -> list[SignedTotals]:
@@ -251,7 +265,8 @@ def signed_totals(
         some = np.flatnonzero(signed.smooth)
         if not len(some):
             break
-        signed.smooth[some] = ~np.isnan(signed.probability(value[some], some))
+        for r in _about(signed, some):
+            signed.smooth[some] &= ~np.isnan(signed.probability(r, some))
         open_ &= ~signed.smooth
         found.append(signed)
     return found

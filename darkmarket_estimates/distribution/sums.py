@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import fft, interpolate
@@ -14,6 +16,11 @@ from darkmarket_estimates.distribution.quantiles import quantiles
 CELLS, LEFT_OUT = 1 << 14, 1e-9
 #: Every so many cells a mixture over factors, which is smooth and dear, is computed.
 EVERY = 8
+#: Cell widths in a factor of 2, so that sums of nearly the same laws have one grid; spectra that are kept at most.
+WIDTHS, MOST_KEPT = 4, 256
+
+#: What sums that have laws in common need not compute again.
+Kept = dict[tuple[Hashable, ...], Any]
 
 
 def _tabulated(law: Law, x: np.ndarray) -> np.ndarray:
@@ -24,7 +31,7 @@ def _tabulated(law: Law, x: np.ndarray) -> np.ndarray:
     return np.clip(interpolate.PchipInterpolator(knots, law.cdf(knots))(x), 0.0, 1.0)
 
 
-def independent_sum(laws: Sequence[Law]) -> Law:
+def independent_sum(laws: Sequence[Law], kept: Kept | None = None) -> Law:
     """Law of the sum of independent totals.
 
     The laws are put on one grid, each cell's probability at its centre, and convolved by FFT; the mean and the variance
@@ -34,6 +41,8 @@ def independent_sum(laws: Sequence[Law]) -> Law:
     ----------
     laws : sequence of Law
         None gives 0, one is returned as it is.
+    kept : dict, optional
+        Filled with the ends and the spectra of the laws, for other sums of some of them.
 
     Examples
     --------
@@ -50,12 +59,13 @@ def independent_sum(laws: Sequence[Law]) -> Law:
         return PointLaw(shift)
     if len(wide) == 1:
         return Shifted(wide[0], shift) if shift else wide[0]
-    low, high = quantiles(wide, np.array([LEFT_OUT, 1 - LEFT_OUT])).T
+    kept = {} if kept is None else kept
+    low, high = _ends(wide, kept).T
     step = float((high - low).sum()) / (CELLS - len(wide) - 1)
+    step = 2.0 ** (math.ceil(WIDTHS * math.log2(step)) / WIDTHS)
     spectrum = np.ones(CELLS // 2 + 1, dtype=complex)
-    edges = np.arange(CELLS + 1) * step
     for law, start in zip(wide, low, strict=True):
-        spectrum *= fft.rfft(np.diff(_tabulated(law, start + edges)))
+        spectrum *= _spectrum(law, start, step, kept)
     mass = np.maximum(fft.irfft(spectrum, CELLS), 0.0)
     # centres add up: the sum of n cell centres lies n half steps above the sum of the left edges
     points = low.sum() + (np.arange(CELLS + 1) + 0.5 * (len(wide) - 1)) * step
@@ -64,3 +74,22 @@ def independent_sum(laws: Sequence[Law]) -> Law:
     mean, variance = sum(law.mean for law in wide), sum(law.variance for law in wide)
     law = GridLaw(points, cumulative, mean, variance, error_bound=0.5 * len(wide) * step)
     return Shifted(law, shift) if shift else law
+
+
+def _ends(laws: Sequence[Law], kept: Kept) -> np.ndarray:
+    """Where each law begins and ends, but for what is left out."""
+    new = [law for law in laws if ("ends", id(law)) not in kept]
+    for law, ends in zip(new, quantiles(new, np.array([LEFT_OUT, 1 - LEFT_OUT])), strict=True):
+        kept["ends", id(law)] = law, ends  # with the law itself, so that no other takes its id
+    return np.array([kept["ends", id(law)][1] for law in laws])
+
+
+def _spectrum(law: Law, start: float, step: float, kept: Kept) -> np.ndarray:
+    """Transform of the probabilities of the cells, the first of which begins at `start`."""
+    spectra, key = kept.setdefault(("spectra",), {}), (id(law), step)
+    found = spectra.get(key)
+    if found is None:
+        found = fft.rfft(np.diff(_tabulated(law, start + np.arange(CELLS + 1) * step)))
+        if len(spectra) < MOST_KEPT:
+            spectra[key] = found
+    return found

@@ -23,22 +23,24 @@ class UnitLaws:
         self.multiplier = multiplier
         self._kept: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def atoms(self, number: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Counts, their probabilities, and those of the last one, of the last two and so on."""
-        found = self._kept.get(number)
-        if found is None:
-            found = _atoms(self.multiplier, number)
-            if len(self._kept) < MOST:
-                self._kept[number] = found
-        return found
+    def atoms(self, numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Counts, their probabilities, and those of the last one, of the last two and so on, for each number of reviews."""
+        found = [self._kept.get(number) for number in numbers.tolist()]
+        new = np.flatnonzero([each is None for each in found])
+        if len(new):
+            for at, law in zip(new.tolist(), _atoms(self.multiplier, numbers[new]), strict=True):
+                found[at] = law
+                if len(self._kept) < MOST:
+                    self._kept[float(numbers[at])] = law
+        return [law for law in found if law is not None]
 
     def reach(self, number: np.ndarray, lost: np.ndarray) -> np.ndarray:
         """Count that is exceeded with probability `lost` at most."""
         out = np.empty(len(number))
         known, which = np.unique(number, return_inverse=True)
         order = np.argsort(which, kind="stable")
-        for n, rows in zip(known, np.split(order, np.flatnonzero(np.diff(which[order])) + 1), strict=False):
-            k, _, beyond = self.atoms(float(n))
+        parts = np.split(order, np.flatnonzero(np.diff(which[order])) + 1) if len(order) else []
+        for (k, _, beyond), rows in zip(self.atoms(known), parts, strict=True):
             # one block more: an atom stands for the counts around it
             at = len(k) - np.searchsorted(beyond, lost[rows], side="right")
             out[rows] = k[np.minimum(at, len(k) - 1)]
@@ -70,20 +72,26 @@ class UnitLaws:
         return number, price, y / self.multiplier.share - price * number * (1 / self.multiplier.share - 1)
 
 
-def _atoms(multiplier: Multiplier, number: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _atoms(multiplier: Multiplier, number: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Atoms of many numbers of reviews in one pass."""
     centre = number * (1 / multiplier.share - 1)
-    deviation = math.sqrt(multiplier.variances[0] * number**2 + multiplier.variances[1] * number)
-    one = np.array([number])
-    end = centre + float(multiplier.far_end(one, one, np.array([LOST]))[0])
-    starts = block_starts(centre, deviation, end)
-    width = np.diff(starts)
-    k = starts[:-1] + (width - 1) / 2
-    mass = np.exp(multiplier.log_mass(k, number)) * width
-    mass /= mass.sum()
-    return k, mass, np.cumsum(mass[::-1])
+    deviation = np.sqrt(multiplier.variances[0] * number**2 + multiplier.variances[1] * number)
+    end = centre + multiplier.far_end(number, number, np.full(len(number), LOST))
+    starts = [block_starts(*each) for each in zip(centre.tolist(), deviation.tolist(), end.tolist(), strict=True)]
+    widths = [np.diff(each) for each in starts]
+    width = np.concatenate(widths)
+    k = np.concatenate([each[:-1] for each in starts]) + (width - 1) / 2
+    sizes = [len(each) for each in widths]
+    mass = np.exp(multiplier.log_mass(k, np.repeat(number, sizes))) * width
+    ends = np.cumsum(sizes)[:-1]
+    out = []
+    for counts, own in zip(np.split(k, ends), np.split(mass, ends), strict=True):
+        own = own / own.sum()
+        out.append((counts, own, np.cumsum(own[::-1])))
+    return out
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def unit_laws(multiplier: Multiplier) -> UnitLaws:
     """Return the atoms under a multiplier; those of the last ones used are kept."""
     return UnitLaws(multiplier)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from darkmarket_estimates.engines.kernels import blocks
+
 #: A price this many times the 99th percentile of prices with reviews is suspected of being a holding price.
 SUSPICIOUS_MULTIPLE = 100
 #: Prices are counted in classes of equal leading bits: 8 of the mantissa, 256 classes an octave.
@@ -34,16 +36,18 @@ def bounds(
     return mean * (1 - 1e-6), min(cap, float(max_listing_value.max(initial=0)) * (1 + 1e-6))
 
 
-def flags(prices: np.ndarray, sold: np.ndarray) -> tuple[str, ...]:
-    """The flag of a header, from the prices of the rows that are `sold`: those with reviews."""
-    n = int(np.count_nonzero(sold))
-    if n == 0:
-        return ()
-    top = int(np.argmax(prices))
-    if not sold[top]:
-        top = int(np.argmax(np.where(sold, prices, -1.0)))
-    high = int(np.count_nonzero((prices >= threshold(float(prices[top]))) & sold))
-    return (FLAG,) if suspected(n, int(np.count_nonzero((prices > 0) & sold)), high) else ()
+def flags(prices: np.ndarray, counts: np.ndarray) -> tuple[str, ...]:
+    """The flag of a header, from the prices of the rows that are sold: those with a count."""
+    # Where no price towers over the others, one block has too many prices above a hundredth of the highest. That of a row
+    # that is not sold may be higher still, and its hundredth too: fewer are above it.
+    edge, high = threshold(float(prices.max(initial=0))), 0
+    for rows in blocks(len(prices)):
+        high += int(np.count_nonzero((prices[rows] >= edge) & (counts[rows] > 0)))
+        if 100 * high >= len(prices):
+            return ()
+    sold = prices[counts > 0]
+    high = int(np.count_nonzero(sold >= threshold(float(sold.max(initial=0)))))
+    return (FLAG,) if suspected(len(sold), int(np.count_nonzero(sold > 0)), high) else ()
 
 
 def histogram(prices: np.ndarray) -> dict[int, int]:

@@ -17,6 +17,7 @@ from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import MISSING, WITHIN, Key
+from darkmarket_estimates.totals.cells import inverse
 
 #: What each role allows, and what to do about the rest: (expected, fix).
 PRICE = ("finite numbers >= 0",
@@ -25,6 +26,8 @@ COUNT = ("whole numbers >= 0", "counts are counts: fill a missing one only if yo
 DAYS = ("finite numbers > 0", "leave out listings without exposure, and say so")
 MONEY = ("below 1e308", "no price is that high: drop the row, and say so")
 CAPTURED = "a listing in the table was seen at least once, and at most once a scrape"
+#: The ends of the positive floats.
+_LEAST, _MOST = 5e-324, np.finfo(float).max
 VENDOR_FIX = "vendors are the unit of uncertainty: give each unknown one an id of its own, or leave the rows out and say so"
 LISTING_FIX = "leave listing= out"
 
@@ -40,26 +43,25 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
     source.require(schema.columns)
     n = len(source)
     price = source.numbers(schema.price, "the price")
-    _refuse(source, schema, schema.price, price, lambda x: np.isfinite(x) & (x >= 0), "the price", *PRICE)
+    _refuse(source, schema, schema.price, price, "the price", *PRICE)
     if schema.count is None:
         count = np.ones(n)
     else:
-        count = source.numbers(schema.count, schema.counted)
-        _refuse(source, schema, schema.count, count, lambda x: np.isfinite(x) & (x >= 0) & (x == np.floor(x)),
-                schema.counted, *COUNT)
+        count = source.counts(schema.count, schema.counted)
+        _refuse(source, schema, schema.count, count, schema.counted, *COUNT, whole=True)
     unit = np.broadcast_to(1.0, (n,))  # without days: ones that take no room
     if schema.days is not None:
         days = source.numbers(schema.days, "days")
-        _refuse(source, schema, schema.days, days, lambda x: np.isfinite(x) & (x > 0), "days", *DAYS)
+        _refuse(source, schema, schema.days, days, "days", *DAYS, low=_LEAST)
         unit = 1.0 / days
     vendor, listing, markets = _identities(source, schema)
     if schema.currency_column is not None:
         schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
     _check_captures(source, schema)
     table = MemoryTable(source, schema, None, price, count, unit, vendor, listing, markets, schema.currency, (), Audit())
-    most = float(price.max()) * float(count.max()) * float(unit.max())
+    most = float(price.max()) * float(count.max()) * (1.0 if schema.days is None else float(unit.max()))
     if not math.isfinite(most):
-        _refuse(source, schema, schema.price, table.value, np.isfinite, "price x " + schema.counted, *MONEY, shown=price)
+        _refuse(source, schema, schema.price, table.value, "price x " + schema.counted, *MONEY, shown=price)
     if not math.isfinite(most * n) and not math.isfinite(table.money()):
         raise DataError("the money of all rows is too large for a float", where=f"column {schema.price!r}",
                         expected="a sum below 1e308", got=f"prices up to {price.max():g}", fix=MONEY[1])
@@ -76,11 +78,17 @@ def one_currency(schema: Schema, currencies: tuple[str, ...]) -> str:
 
 
 def _refuse(
-    source: Source, schema: Schema, column: str, values: np.ndarray, usable: Callable[[np.ndarray], np.ndarray],
-    role: str, expected: str, fix: str, *, shown: np.ndarray | None = None,
+    source: Source, schema: Schema, column: str, values: np.ndarray, role: str, expected: str, fix: str, *,
+    low: float = 0.0, high: float = _MOST, whole: bool = False, shown: np.ndarray | None = None,
 ) -> None:
-    """Raise `DataError` on the first value that is not `usable`, looked for in blocks."""
-    if all(usable(values[rows]).all() for rows in kernels.blocks(len(values))):
+    """Raise `DataError` on the first value that is not from `low` to `high`, or not `whole`. NaN is neither."""
+
+    def usable(x: np.ndarray) -> np.ndarray:
+        return (x >= low) & (x <= high) & (x == np.floor(x) if whole else True)
+
+    least, most = (float(end) for end in (values.min(), values.max()))
+    if low <= least and most <= high and (not whole or source.is_whole(column) or all(
+            usable(values[rows]).all() for rows in kernels.blocks(len(values)))):
         return
     bad = ~usable(values)
     at = int(np.argmax(bad))
@@ -91,18 +99,18 @@ def _refuse(
 
 
 def _identities(source: Source, schema: Schema) -> tuple[Key, Key | None, tuple[str, ...]]:
-    """Vendor and listing within their market."""
+    """Vendor and listing within their market; numbers that stand for vendors may be in their own order."""
 
-    def identity(column: str, role: str, fix: str) -> Key:
-        key = source.labels(column)
+    def identity(read: Callable[[str], Key], column: str, role: str, fix: str) -> Key:
+        key = read(column)
         if MISSING in key.labels:
             absent = key.codes == key.labels.index(MISSING)
             place = source.place(column, int(np.argmax(absent)), names=schema.names)
             raise missing_identity(role, int(absent.sum()), place, fix)
         return key
 
-    vendor = identity(schema.vendor, "the vendor", VENDOR_FIX)
-    listing = None if schema.listing is None else identity(schema.listing, "the listing", LISTING_FIX)
+    vendor = identity(source.codes if schema.market is None else source.labels, schema.vendor, "the vendor", VENDOR_FIX)
+    listing = None if schema.listing is None else identity(source.labels, schema.listing, "the listing", LISTING_FIX)
     if schema.market is None:
         return vendor, listing, ()
     market = check_markets(source.labels(schema.market), schema.market)
@@ -123,7 +131,7 @@ def check_markets(market: Key, column: str) -> Key:
     if bad is not None:
         raise DataError("the name of a market holds the separator of keys", where=f"column {column!r}", got=repr(bad),
                         expected=f"names without {WITHIN!r}", fix="rename that market")
-    return market
+    return Key(market.codes, tuple(market.labels))
 
 
 def within(outer: Key, inner: Key) -> Key:
@@ -131,25 +139,22 @@ def within(outer: Key, inner: Key) -> Key:
     width = max(len(inner.labels), 1)
     pairs, codes = kernels.ranks(outer.codes * np.int64(width) + inner.codes, max(len(outer.labels), 1) * width)
     starts = np.searchsorted(pairs, np.arange(len(outer.labels) + 1) * width).tolist()
-    inners, labels = (pairs % width).tolist(), []
+    inners, theirs, labels = (pairs % width).tolist(), tuple(inner.labels), []
     for text, start, end in zip(outer.labels, starts, starts[1:]):
-        prefix, theirs = f"{text}{WITHIN}", inner.labels
+        prefix = f"{text}{WITHIN}"
         labels += [prefix + theirs[i] for i in inners[start:end]]
     if not any(b.startswith(a) for a, b in zip(outer.labels, outer.labels[1:])):
         return Key(codes, tuple(labels))  # sorted as pairs, sorted as texts
     order = sorted(range(len(labels)), key=labels.__getitem__)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return Key(rank[codes], tuple(labels[i] for i in order))
+    return Key(inverse(np.array(order))[codes], tuple(labels[i] for i in order))
 
 
 def _check_captures(source: Source, schema: Schema) -> None:
     if schema.captures is None:
         return
     seen = source.numbers(schema.captures, "captures")
-    most = schema.occasions or np.inf
-    _refuse(source, schema, schema.captures, seen, lambda x: (x >= 1) & (x == np.floor(x)) & (x <= most) & np.isfinite(x),
-            "captures", captures_expected(schema), CAPTURED)
+    _refuse(source, schema, schema.captures, seen, "captures", captures_expected(schema), CAPTURED, low=1.0,
+            high=float(schema.occasions or _MOST), whole=True)
 
 
 def captures_expected(schema: Schema) -> str:

@@ -17,7 +17,7 @@ from darkmarket_estimates.engines.plan import MENDED_NOWHERE, check_finite, chec
 from darkmarket_estimates.engines.protocol import Rates
 from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source
-from darkmarket_estimates.errors import NotIdentifiedError
+from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.totals import BAND, CAPTURES, VENDOR, Header, Key, Totals, band_labels, check_by
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ class MemoryTable:
     kept : int array of shape (n,) or None
         Positions of the kept rows in the source; None where that is every row.
     price, count, unit : float array of shape (n,)
-        Price in the present currency, reviews or sales, and 1 / days of the row's own exposure (1 without ``days=``).
-    vendor, listing : Key of n codes
-        Within their market; `listing` is None where the table names none.
+        Price in the present currency, reviews or sales (whole numbers where they came so), and 1 / days of the row's own
+        exposure (1 without ``days=``).
+    vendor_as_read, listing : Key of n codes
+        Within their market; vendors that are numbers may be in the order of the numbers. `listing` is None where the
+        table names none.
     """
 
     source: Source
@@ -44,12 +46,17 @@ class MemoryTable:
     price: np.ndarray
     count: np.ndarray
     unit: np.ndarray
-    vendor: Key
+    vendor_as_read: Key
     listing: Key | None
     markets: tuple[str, ...]
     currency: str
     conversions: tuple[str, ...]
     audit: Audit
+
+    @property
+    def vendor(self) -> Key:
+        """Vendor of each row, in the order of their names."""
+        return self.vendor_as_read.in_order()
 
     @property
     def rows(self) -> np.ndarray:
@@ -91,7 +98,8 @@ class MemoryTable:
         rows = np.flatnonzero(mask)
         return replace(
             self, kept=rows if self.kept is None else self.kept[rows], price=self.price[rows], count=self.count[rows],
-            unit=self.unit[rows], vendor=Key(self.vendor.codes[rows], self.vendor.labels),
+            unit=self.unit[rows] if self.schema.days else self.unit[:len(rows)],
+            vendor_as_read=Key(self.vendor_as_read.codes[rows], self.vendor_as_read.labels),
             listing=None if self.listing is None else Key(self.listing.codes[rows], self.listing.labels), audit=audit,
         )
 
@@ -100,6 +108,8 @@ class MemoryTable:
     def clean(self, rule: HoldingPrice) -> MemoryTable:
         """Apply a holding-price rule (cap first, then multiples of the listing's median)."""
         check_median_rule(self.schema, rule)
+        if not rule.uses_median and (rule.cap is None or self.price.max(initial=0) <= rule.cap):
+            return replace(self, audit=self.audit.add(self.entry(str(rule), np.zeros(0, dtype=bool))))
         refused = np.zeros(len(self.price), dtype=bool) if rule.cap is None else self.price > rule.cap
         if not rule.uses_median:
             return self.keep(~refused, str(rule))
@@ -157,16 +167,17 @@ class MemoryTable:
         if self.schema.captures is not None:
             seen = self.source.numbers(self.schema.captures, "captures")[self.rows]
             keys[CAPTURES] = Key.encode(seen.astype(np.int64))
-        keys[VENDOR] = self.vendor
-        merged_keys, cell = kernels.cells(keys)
+        keys[VENDOR] = _unchanged(self.vendor_as_read)
+        merged_keys, cell = kernels.cells(keys, complete=self.kept is None)
         n_cells = len(merged_keys[VENDOR].codes)
         unit = None if self.schema.days is None else self.unit
         merged = kernels.sums(cell, n_cells, self.price, self.count, unit, *self._per_listing(cell, n_cells))
         check_finite(merged, float(self.price.max(initial=0)))
+        merged_keys, merged = kernels.in_order(merged_keys, merged)
         header = Header(
             currency=self.currency, counted=self.schema.counted, window=self.schema.window,
             per_day=self.schema.days is not None, markets=self.markets, by=names, bands=tuple(map(float, bands)),
-            occasions=self.schema.occasions, conversions=self.conversions, flags=alarms.flags(self.price, self.count > 0),
+            occasions=self.schema.occasions, conversions=self.conversions, flags=alarms.flags(self.price, self.count),
             version=__version__,
         )
         return Totals(header, merged_keys, merged, self.audit)
@@ -196,7 +207,7 @@ class MemoryTable:
         """The rows that are kept, as arrays."""
         import pandas as pd
 
-        return pd.DataFrame({"row": self.rows, "price": self.price, self.schema.counted: self.count,
+        return pd.DataFrame({"row": self.rows, "price": self.price, self.schema.counted: self.count.astype(float),
                              "value": self.value})
 
     def __len__(self) -> int:
@@ -207,3 +218,9 @@ class MemoryTable:
                 f"{self.value.sum():,.0f}{' a day' if self.schema.days else ''}, {len(self.audit)} audit lines")
 
 
+def _unchanged(vendor: Key) -> Key:
+    """Refuse codes that no label has: they can be an array of the caller, and sums go where they point."""
+    if not 0 <= vendor.codes.min(initial=0) <= vendor.codes.max(initial=0) < max(len(vendor.labels), 1):
+        raise DataError("the table has changed since it was checked", where="column of the vendor",
+                        expected=f"the {len(vendor.labels):,} vendors that it had", got="another one", fix="pass a copy")
+    return vendor

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import datetime as dt
-import decimal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from darkmarket_estimates import _checks as check
-from darkmarket_estimates.engines.kernels import ranks
-from darkmarket_estimates.engines.text_order import text_order
+from darkmarket_estimates.engines.codes import encode, is_text, label
 from darkmarket_estimates.errors import DataError, NotSupportedError
-from darkmarket_estimates.totals import MISSING, Key
+from darkmarket_estimates.totals import Key
 
 #: Days and instants as text: a day, a time of that day to the minute or finer, a zone.
 ISO_DAY = r"\d{4}-\d\d-\d\d"
 ISO_TIME = r"[T ](?:[01]\d|2[0-3]):[0-5]\d(?::\d\d(?:[.]\d+)?)?"
 ISO_ZONE = r"Z|[+-]\d\d:?\d\d"
-#: From so many rows on it pays to look whether text is sorted.
-_WORTH = 1_000
+#: Whole numbers up to here are floats.
+_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +70,27 @@ class Source:
                                 "(is 1.234,50 one thousand or one?)")
         return _to_float(values)
 
+    def counts(self, column: str, role: str) -> np.ndarray:
+        """The same, but whole numbers as they come where every sum of them is exact in floats too."""
+        values = self.table.column(column)
+        if pa.types.is_signed_integer(values.type) and not values.null_count and len(values):
+            whole = values.to_numpy()
+            if int(whole.max()) * len(whole) < _EXACT:
+                return whole
+        return self.numbers(column, role)
+
+    def is_whole(self, column: str) -> bool:
+        """Whether a column can hold nothing but whole numbers."""
+        return bool(pa.types.is_integer(self.table.column(column).type))
+
     def labels(self, column: str) -> Key:
         """A column as codes by sorted text; null and NaN are "(missing)", 2014.0 is "2014"."""
-        values = _plain(self.table.column(column))
-        if (quick := _sorted_key(values) or _counted_key(values)) is not None:
-            return quick
-        if pa.types.is_floating(values.type):
-            values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        try:
-            encoded = pc.dictionary_encode(values).combine_chunks()
-        except pa.ArrowNotImplementedError:
-            raise DataError("the column cannot label anything", where=f"column {column!r}", got=f"type {values.type}",
-                            expected="text, numbers, days or truth values") from None
-        if isinstance(encoded, pa.ChunkedArray):  # an empty table has no chunk to combine
-            return Key(np.empty(0, dtype=np.int64), ())
-        indices = encoded.indices
-        codes = (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy(zero_copy_only=False)
-        labels, rank = _sorted_labels(encoded.dictionary)
-        at = bisect.bisect_left(labels, MISSING)
-        if at < len(labels) and labels[at] == MISSING:
-            raise DataError(f"{MISSING!r} is the name of the group without a label", where=f"column {column!r}",
-                            fix="rename that label")
-        if indices.null_count:
-            labels.insert(at, MISSING)
-            rank = np.append(rank + (rank >= at), at)  # the code -1 of a missing label picks the last entry
-        return Key(rank[codes], tuple(labels))
+        key = self.codes(column).in_order()
+        return key if key.codes.flags.writeable else Key(key.codes.copy(), key.labels)
+
+    def codes(self, column: str) -> Key:
+        """The same, but numbers may be in their own order, and the codes of a million rows the array that the caller holds."""
+        return encode(_plain(self.table.column(column)), column)
 
     def days(self, column: str, role: str) -> np.ndarray:
         """A column as datetime64[D]; missing is NaT. Instants with a time zone are days in UTC."""
@@ -141,24 +133,6 @@ def not_a_number(role: str, n: int, where: str, got: str) -> DataError:
     """The error on text among numbers."""
     return DataError(f"{role} is not a number in {n:,} row(s)", where=where, expected="numbers such as 1234.50",
                      got=repr(got), fix="check what the text means (is 1.234,50 one thousand or one?) and convert it")
-
-
-def label(value: Any) -> str:
-    """Text of a label, the same from every engine: 2014.0 is "2014", days are ISO, decimals end in no 0, zones are UTC."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, decimal.Decimal):
-        text = f"{value:f}"  # normalize() would round to 28 digits and merge long ids
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is not None:  # one instant is one label, whatever zone the engine shows it in
-            return value.astimezone(dt.UTC).isoformat()
-        return value.date().isoformat() if value.time() == dt.time(0) else value.isoformat()
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return str(value)
 
 
 def from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
@@ -221,62 +195,6 @@ def _text(value: Any, column: str) -> str | None:
                         expected="numbers, or labels of ordinary length") from error
 
 
-def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
-    """The distinct texts of distinct values, sorted by code point, and the rank of each value among them."""
-    if pa.types.is_integer(values.type):
-        values = values.cast(pa.string())
-    if is_text(values.type):
-        order = text_order(values)
-        rank = np.empty(len(values), dtype=np.int64)
-        rank[order] = np.arange(len(values))
-        return values.take(pa.array(order)).to_numpy(zero_copy_only=False).tolist(), rank
-    texts = [label(v) for v in values.to_pylist()]
-    labels = sorted(set(texts))
-    index = {text: code for code, text in enumerate(labels)}
-    return labels, np.array([index[t] for t in texts], dtype=np.int64)
-
-
-def _sorted_key(values: pa.ChunkedArray) -> Key | None:
-    """Codes of text that is sorted as it stands, which needs no dictionary; None where it is not."""
-    if not is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
-        return None
-    text = values.chunk(0)
-    for rows in (_WORTH, len(text)):  # most tables that are not sorted show it at once
-        first, second = text[:rows - 1], text[1:rows]
-        if not pc.all(pc.less_equal(first, second)).as_py():
-            return None
-    starts = np.concatenate([[True], np.asarray(pc.not_equal(first, second))])
-    labels = text.filter(pa.array(starts)).to_pylist()
-    at = bisect.bisect_left(labels, MISSING)
-    if at < len(labels) and labels[at] == MISSING:
-        return None  # refused below
-    return Key(np.cumsum(starts) - 1, tuple(labels))
-
-
-def _counted_key(values: pa.ChunkedArray) -> Key | None:
-    """Codes of whole numbers in a range so narrow that they can be counted; None where it is not."""
-    if not pa.types.is_signed_integer(values.type) or len(values) < _WORTH or values.null_count:
-        return None
-    numbers = values.to_numpy()
-    low, high = int(numbers.min()), int(numbers.max())
-    if high - low > len(numbers):
-        return None
-    numbers = numbers.astype(np.int64, copy=False)
-    distinct, codes = ranks(numbers - low if low else numbers, high - low + 1)
-    labels, rank = _sorted_labels(pa.array(distinct + low)) if low < 0 or high >= 10**18 else _sorted_digits(distinct + low)
-    return Key(rank[codes], tuple(labels))
-
-
-def _sorted_digits(numbers: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The same for rising numbers from 0 to below 10^18, without comparing texts: they are padded with zeros at the end."""
-    powers = 10 ** np.arange(19)
-    digits = np.maximum(np.searchsorted(powers, numbers, side="right"), 1)
-    order = np.argsort(numbers * powers[digits.max() - digits], kind="stable")  # of 1, 10, 100 the shorter text is first
-    rank = np.empty(len(numbers), dtype=np.int64)
-    rank[order] = np.arange(len(numbers))
-    return pa.array(numbers[order]).cast(pa.string()).to_numpy(zero_copy_only=False).tolist(), rank
-
-
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Without dictionaries and views, so that every later step sees one kind of array."""
     kind = column.type
@@ -284,11 +202,6 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(kind.value_type)
         kind = column.type
     return column.cast(pa.string()) if pa.types.is_string_view(kind) else column
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _to_float(values: pa.ChunkedArray) -> np.ndarray:

@@ -25,6 +25,7 @@ from darkmarket_estimates.evaluation.report import Report
 from darkmarket_estimates.evaluation.variants import Variant, read_variants
 from darkmarket_estimates.simulate import Market, MarketSpec, Scraper
 
+MOST_PROCESSES = 256
 TRUTHS = ("estimand", "realised", "expected")
 
 
@@ -115,7 +116,8 @@ def benchmark(
         confidence_level=check.confidence_level(confidence_level), scenario=check.label(scenario), entropy=root.entropy,
         spawn_key=tuple(root.spawn_key),
     )
-    n, processes = check.integer(n_simulations, "n_simulations", low=1), check.integer(processes, "processes", low=1)
+    n = check.replicates(n_simulations, "n_simulations", each=4096 * max(1, len(job.variants)))  # a row a variant
+    processes = check.integer(processes, "processes", low=1, high=MOST_PROCESSES)
     header = _header(job)
     path = None if path is None else log.as_path(path)
     done = {} if path is None else log.resume(path, header)

@@ -11,7 +11,8 @@ from scipy import optimize, special
 
 from darkmarket_estimates.distribution.base import known
 from darkmarket_estimates.distribution.quantiles import quantiles
-from darkmarket_estimates.inference.laws import Kept, laws
+from darkmarket_estimates.distribution.segments import kinds
+from darkmarket_estimates.inference.laws import Kept, Rows, laws
 from darkmarket_estimates.inference.progress import Tell, quiet
 from darkmarket_estimates.totals import VENDOR
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Interval = tuple[float, float] | None
 #: Rows whose laws are held at once.
 ROWS = 256
+#: Resampled totals that are held at once.
+DRAWS = 2**24
 
 
 def intervals(
@@ -46,10 +49,12 @@ def intervals(
             plain.append(i)
         elif (gamma := _tail_beyond(model, cells, bounds, level)) is not None:
             gammas[i] = gamma
+    plain = _alike_together(model, rows, plain)
     ends = np.array([(1 - level) / 2, (1 + level) / 2])
     done, whole = 0, max(len(plain) + len(gammas), 1)
-    for start in range(0, len(plain), ROWS):
-        some = plain[start : start + ROWS]
+    step = ROWS if model.interval != "poisson-bootstrap" else max(1, min(ROWS, DRAWS // model.n_resamples))
+    for start in range(0, len(plain), step):
+        some = plain[start : start + step]
         mine = None if own is None else [own[i] for i in some]
         found = zip(some, laws(model, [rows[i] for i in some], "central", kept, mine), strict=True)
         wide = [(i, law) for i, law in found if not known(law)]
@@ -68,6 +73,16 @@ def intervals(
         done += len(some)
         tell(done / whole)
     return out
+
+
+def _alike_together(model: Model, rows: Sequence[np.ndarray], which: list[int]) -> list[int]:
+    """Rows on which the same factors act one after the other, so that their laws are made together."""
+    partial = [f for f in model.factors if f.cells is not None]
+    if not partial or len(which) <= ROWS:
+        return which
+    some = Rows.of([rows[i] for i in which])
+    kind, _ = kinds((some.sums(f.share_of(some.cells)) > 0 for f in partial), len(which))
+    return [which[i] for i in np.argsort(kind, kind="stable").tolist()]
 
 
 def _tail_beyond(model: Model, cells: np.ndarray, bounds: tuple[float, float], level: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Rows:
 
 
 #: Laws of parts of a row that models which differ in one source have in common, by all that they depend on.
-Kept = dict[tuple[Hashable, ...], Law]
+Kept = dict[tuple[Hashable, ...], Any]
 
 
 def laws(
@@ -219,7 +219,7 @@ def _over_parts(model: Model, cells: np.ndarray, at: Configuration, acting: Mapp
         if key not in kept:
             kept[key] = _over_share(model, Rows.of([part]), at, own)[0]
         found.append(kept[key])
-    law = independent_sum(found)
+    law = independent_sum(found, kept)
     return scaled(law, [(f.spec, at[i], f.power) for i, f in common.items()])
 
 

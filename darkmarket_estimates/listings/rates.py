@@ -1,4 +1,4 @@
-"""Exchange rates by day: from what users hold to sorted days and rates."""
+"""Exchange rates: from what users hold to one rate, or to sorted days and their rates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,50 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import float_array
+from darkmarket_estimates._checks import float_array, is_number, shown
+from darkmarket_estimates.assumptions import ExchangeRate
+from darkmarket_estimates.engines.protocol import Rates
 from darkmarket_estimates.errors import DataError
+
+
+def conversion(
+    rates: Any, to: str, currency: str, window: tuple[str, str] | None, *, most_days: int
+) -> tuple[Rates, str]:
+    """What prices are multiplied by, and its words in the audit.
+
+    Parameters
+    ----------
+    rates : ExchangeRate or table of daily rates
+    to, currency : str
+        Target and present currency.
+    window : (start, end) or None
+        That of the table; None where it is unknown, or does not matter.
+    most_days : int
+        The longest window for one rate.
+
+    Raises
+    ------
+    DataError
+        Already in that currency; a rate to another one; a bare or uncertain rate; one rate over a long window.
+    """
+    if to == currency:
+        raise DataError(f"the listings are in {to} already", expected="another currency", got=to, fix="convert once")
+    if not isinstance(rates, ExchangeRate):
+        if is_number(rates):
+            raise DataError("a bare number is no exchange rate", got=shown(rates),
+                            fix=f'ExchangeRate({shown(rates)}, source="...", date="...")')
+        return daily_rates(rates), f"{currency} to {to} at daily rates"
+    if rates.to not in (None, to):
+        raise DataError("the rate leads to another currency", expected=to, got=str(rates.to))
+    if not is_number(rates.rate):
+        raise DataError("an uncertain rate cannot be applied to the table", got=repr(rates.rate),
+                        fix="give it to turnover(..., exchange_rate=ExchangeRate(..., to=...))")
+    days = 0 if window is None else int((np.datetime64(window[1]) - np.datetime64(window[0])) / np.timedelta64(1, "D"))
+    if days > most_days:
+        raise DataError(f"one exchange rate over {days:,} days", expected=f"at most {most_days} days",
+                        fix="give a table of daily rates, or say one_rate=True")
+    rate = float(rates.rate)  # type: ignore[arg-type]
+    return rate, f"{currency} to {to} at {rate:g}" + "".join(f", {part}" for part in (rates.date, rates.source) if part)
 
 
 def daily_rates(rates: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from darkmarket_estimates._checks import choice, integer, shown, strings
-from darkmarket_estimates.audit import Entry
+from darkmarket_estimates._checks import choice, strings
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
@@ -25,30 +23,13 @@ from darkmarket_estimates.listings.dating import (
     UNKNOWN_START,
     Dates,
 )
-from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, instants, required, within
-from darkmarket_estimates.listings.pages import MOST_REVIEWS, Pages, arrow, identities, numbers, read_pages
+from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, within
+from darkmarket_estimates.listings.pages import Pages, arrow, identities, numbers, read_pages
+from darkmarket_estimates.listings.sightings import DatedReviews, dated
 from darkmarket_estimates.totals.header import check_window
 
 PRICES = {"amount": "priced at the review's own amount", "nearest": "priced at the page nearest in time",
           "previous": "priced at the page before", "median": "priced at the median of the listing"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reviews:
-    """Distinct reviews (their first sighting): rows of the table, listing codes, and when they were written.
-
-    `after` and `by` are the ends of what is known: equal for an exact date, `after` NaT without a start; `capped`:
-    whether the page of the first sighting showed as many reviews as it can; `full_pages`: how many pages did.
-    """
-
-    table: pa.Table
-    listing: np.ndarray
-    after: np.ndarray
-    by: np.ndarray
-    capped: np.ndarray
-    full_pages: int
-    notes: tuple[Entry, ...]
-    exact: bool
 
 
 def from_reviews(
@@ -131,7 +112,7 @@ def from_reviews(
     source.require([c for c in (listing, vendor, date, *(interval or ()), review, market) if c is not None])
     key = identities(source, listing, market)
     codes = key.codes if pages is None else _known(key.labels, pages)[key.codes]
-    found = _dated(source, codes, pages, date, interval, scrape, review, page_cap)
+    found = dated(source, codes, pages, date, interval, scrape, review, page_cap)
     span = span or hull(np.concatenate([found.by, found.after[~np.isnat(found.after)]]), points=found.exact)
     used, kind = _shares(found, as_window(span), unknown_start)
     table = found.table
@@ -178,90 +159,7 @@ def _known(labels: tuple[str, ...], pages: Pages) -> np.ndarray:
     return np.array([position[label] for label in labels], dtype=np.int64)
 
 
-def _dated(
-    source: Source, codes: np.ndarray, pages: Pages | None, date: str | None, interval: tuple[str, str] | None,
-    scrape: str | None, review: str | None, page_cap: int | None,
-) -> _Reviews:
-    """Distinct reviews with their dates."""
-    n = len(source)
-    sighted = review is not None and scrape is not None and scrape in source.table.column_names
-    at = required(instants(source, scrape, "the sighting"), scrape, "the sighting") if sighted and scrape else None
-    if date is None and interval is None and at is None:
-        raise NotIdentifiedError("nothing says when the reviews were written", expected="date=, interval= or sightings",
-                                 got="none of them", fix='date="...", interval=("after", "by"), or review= and scrape=')
-    first, notes, capped, full_pages = np.arange(n), [], np.zeros(n, dtype=bool), 0
-    if review is not None:
-        ids = identities(source, review, None, "the review").codes * np.int64(codes.max() + 1) + codes
-        order = np.lexsort((np.arange(n) if at is None else at, ids))
-        again = np.diff(ids[order], prepend=-1) == 0
-        first = np.sort(order[~again])
-        if again.any():
-            notes.append(_note("further sightings of a review: counted once", int(again.sum())))
-        if at is not None:
-            notes += [_note(rule, number) for rule, number in _stays(ids, codes, at, pages).items() if number]
-    if page_cap is not None:
-        integer(page_cap, "page_cap", low=1, high=MOST_REVIEWS)
-        if at is None:
-            raise AssumptionError("how many reviews a page showed is known from sightings", expected="review= and scrape=",
-                                  got=f"page_cap={shown(page_cap)}", fix="pass a row a review and scrape")
-        _, page, reviews = np.unique(codes * np.int64(n) + np.unique(at, return_inverse=True)[1], return_inverse=True,
-                                   return_counts=True)
-        capped, full_pages = (reviews >= page_cap)[page], int((reviews >= page_cap).sum())
-    if date is not None:
-        by = required(instants(source, date, "the date"), date, "the date")[first]
-        after = by
-    elif interval is not None:
-        after = instants(source, interval[0], "the start of the interval")[first]
-        by = required(instants(source, interval[1], "the end of the interval"), interval[1], "the end of the interval")[first]
-        if (wrong := after >= by).any():
-            row = int(first[int(np.argmax(wrong))])
-            raise DataError(f"{int(wrong.sum()):,} interval(s) end before they start", expected="after < by",
-                            where=source.place(interval[0], row), got=f"({after[wrong][0]}, {by[wrong][0]}]")
-    else:
-        assert at is not None
-        by, after = at[first], _before(codes[first], at[first], codes, at, pages)
-    return _Reviews(source.table.take(pa.array(first)), codes[first], after, by, capped[first], full_pages, tuple(notes),
-                    date is not None)
-
-
-def _note(rule: str, number: int) -> Entry:
-    return Entry(rule=rule, rows=number, count=float(number), value=0.0, value_after=0.0, currency="")
-
-
-def _all_pages(codes: np.ndarray, at: np.ndarray, pages: Pages | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct pages as sorted keys listing x rank of the instant, the ranked instants, and the key of each sighting."""
-    listing = codes if pages is None else np.concatenate([codes, pages.listing])
-    time = at if pages is None else np.concatenate([at, pages.scrapes[pages.scrape]])
-    moments, rank = np.unique(time, return_inverse=True)
-    key = listing * np.int64(len(moments)) + rank
-    return np.unique(key), moments, key[: len(codes)]
-
-
-def _before(
-    listing: np.ndarray, by: np.ndarray, codes: np.ndarray, at: np.ndarray, pages: Pages | None
-) -> np.ndarray:
-    """The capture of the listing before the first sighting; NaT where there is none."""
-    keys, moments, _ = _all_pages(codes, at, pages)
-    own = listing * np.int64(len(moments)) + np.searchsorted(moments, by)
-    previous = np.searchsorted(keys, own) - 1
-    there = (previous >= 0) & (keys[previous] // len(moments) == listing)
-    return np.where(there, moments[keys[previous] % len(moments)], np.datetime64("NaT", "us"))
-
-
-def _stays(ids: np.ndarray, codes: np.ndarray, at: np.ndarray, pages: Pages | None) -> dict[str, int]:
-    """How often a review was gone at the next capture of its listing, and how often it came back."""
-    keys, moments, own = _all_pages(codes, at, pages)
-    review, page = np.unique(np.stack([ids, np.searchsorted(keys, own)]), axis=1)  # pages of a listing are in a row
-    of_listing = keys // len(moments)
-    last_page = np.searchsorted(of_listing, of_listing[page], side="right") - 1
-    final = np.diff(review, append=-1) != 0
-    came_back = int(((np.diff(page, append=0) > 1) & ~final).sum())
-    gone = int((final & (page < last_page)).sum())
-    return {"gone at the next capture of the listing (edited, removed or pushed off)": gone + came_back,
-            "came back after that": came_back}
-
-
-def _shares(found: _Reviews, window: Window, unknown_start: str) -> tuple[np.ndarray, np.ndarray]:
+def _shares(found: DatedReviews, window: Window, unknown_start: str) -> tuple[np.ndarray, np.ndarray]:
     """The part of each review that is taken to lie in the window, and what is known of it."""
     if found.exact:
         inside = within(found.by, window)
@@ -274,7 +172,7 @@ def _shares(found: _Reviews, window: Window, unknown_start: str) -> tuple[np.nda
     return np.where(no_start & (unknown_start == "exclude"), 0.0, share), kind
 
 
-def _prices(found: _Reviews, pages: Pages, price_at: str) -> np.ndarray:
+def _prices(found: DatedReviews, pages: Pages, price_at: str) -> np.ndarray:
     """Price of each review from the pages of its listing."""
     if price_at == "median":
         return pages.medians()[found.listing]
@@ -292,7 +190,7 @@ def _prices(found: _Reviews, pages: Pages, price_at: str) -> np.ndarray:
     return pages.price[np.where(closer, later, before)]
 
 
-def _one_capture(pages: Pages | None, window: Window, found: _Reviews, count_captures: str) -> str:
+def _one_capture(pages: Pages | None, window: Window, found: DatedReviews, count_captures: str) -> str:
     if pages is None:
         return "not checked"
     if found.full_pages:

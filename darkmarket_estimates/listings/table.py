@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, float_array, integer, is_number, shown, strings, text
-from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice, Huggins
+from darkmarket_estimates._checks import float_array, shown, strings, text
+from darkmarket_estimates.assumptions import HoldingPrice, Huggins
 from darkmarket_estimates.audit import Audit
-from darkmarket_estimates.coverage.arguments import MOST_SCRAPES
 from darkmarket_estimates.engines.choose import locate
 from darkmarket_estimates.engines.protocol import ListingTable
-from darkmarket_estimates.engines.schema import DUPLICATES, Schema
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.listings.captured import captured_totals, one_model
-from darkmarket_estimates.listings.rates import daily_rates
+from darkmarket_estimates.listings.rates import conversion
+from darkmarket_estimates.listings.roles import schema_of
 from darkmarket_estimates.totals import Totals
-from darkmarket_estimates.totals.header import check_window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +35,8 @@ class Listings:
     frame : DataFrame, LazyFrame, Table, relation, path or mapping of arrays
         pandas, polars, dask, Spark or pyarrow; a DuckDB relation; the path of a CSV or Parquet file, a glob, a
         partitioned folder, or a DuckDB or SQLite file. Files below 64 MB are read into memory; what is larger or lazy
-        stays where it is, and its rows are checked when the first number is asked for.
+        stays where it is, and its rows are checked when the first number is asked for. Numbers in memory are read where
+        they are, not copied: do not change them before the last number is asked for.
     price : str
         Column of the price of one order, in `currency`. 0 is legal.
     reviews : str or 1
@@ -118,37 +117,12 @@ class Listings:
         memory_limit: str | None = None,
         progress: Callable[[float], None] | bool | None = None,
     ) -> None:
-        if (reviews is None) == (sold is None):
-            raise DataError("say what is counted, once", expected="reviews= (a column, or 1) or sold= (a column)",
-                            got="both" if sold is not None else "neither")
-        for role, given in {"price": price, "vendor": vendor, "currency": currency}.items():
-            text(given, role)
-        for role, named in {"sold": sold, "listing": listing, "market": market, "days": days, "date": date, "table": table,
-                            "captures": captures, "first_scrape": first_scrape, "memory_limit": memory_limit}.items():
-            text(named, role, optional=True)
-        one_each = is_number(reviews)
-        if not one_each:
-            text(reviews, "reviews", optional=True)
-        if one_each and reviews != 1:
-            raise DataError("reviews= is a column, or 1 where every row is one review", got=shown(reviews))
-        if captures is not None:
-            occasions = integer(occasions, "occasions", low=1, high=MOST_SCRAPES)
-        elif first_scrape is not None:
-            raise DataError("first_scrape= goes with captures=", got=repr(first_scrape), expected='captures="...", occasions=t')
-        policy = duplicates or ("keep" if one_each else "error")
-        choice(policy, "duplicates", DUPLICATES)
-        choice(vendor_scope, "vendor_scope", ("market", "all markets"))
+        schema = schema_of(
+            price=price, vendor=vendor, reviews=reviews, sold=sold, listing=listing, market=market, days=days, date=date,
+            captures=captures, occasions=occasions, first_scrape=first_scrape, currency=currency, window=window,
+            duplicates=duplicates, vendor_scope=vendor_scope, table=table, memory_limit=memory_limit)
         opener = locate(frame, table=table, engine=engine, memory_limit=memory_limit, progress=progress)
-        roles = (price, vendor, reviews, sold, listing, market, days, date, captures)
-        in_table = currency in opener.columns and currency not in roles  # a price column may be named USD
-        schema = Schema(
-            price=price, count=sold if sold is not None else None if one_each else str(reviews),
-            counted="reviews" if sold is None else "sold", vendor=vendor, listing=listing, market=market, days=days,
-            date=date, captures=captures, occasions=occasions, currency=currency,
-            currency_column=currency if in_table else None, window=check_window(window), duplicates=policy,
-            vendor_scope=vendor_scope,
-        )
-        self._set(opener.open(schema), first_scrape)
+        self._set(opener.open(schema(opener.columns)), first_scrape)
 
     @classmethod
     def from_scrapes(cls, frame: Any, **options: Any) -> DatedListings:
@@ -223,9 +197,9 @@ class Listings:
         new._set(table, self._first)
         return new
 
-    def __reduce__(self) -> tuple[Callable[..., Listings], tuple[type[Listings], dict[str, Any]]]:
-        slots = [slot for cls in type(self).__mro__ for slot in getattr(cls, "__slots__", ())]
-        return _again, (type(self), {slot: getattr(self, slot) for slot in slots})
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for slot, value in state[1].items():  # copies and other processes bring them
+            object.__setattr__(self, slot, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("Listings are immutable: each rule returns new ones")
@@ -271,34 +245,10 @@ class Listings:
         DataError
             Already in that currency; a day without a rate, named; one rate over a long window.
         """
-        table = self._table
         text(to, "to")
-        if to == table.currency:
-            raise DataError(f"the listings are in {to} already", expected="another currency", got=to,
-                            fix="convert once")
-        if not isinstance(rates, ExchangeRate):
-            if is_number(rates):
-                raise DataError("a bare number is no exchange rate", got=shown(rates),
-                                fix=f'ExchangeRate({shown(rates)}, source="...", date="...")')
-            return self._with(table.convert(to, daily_rates(rates), f"{table.currency} to {to} at daily rates"))
-        if rates.to not in (None, to):
-            raise DataError("the rate leads to another currency", expected=to, got=str(rates.to))
-        if not is_number(rates.rate):
-            raise DataError("an uncertain rate cannot be applied to the table", got=repr(rates.rate),
-                            fix="give it to turnover(..., exchange_rate=ExchangeRate(..., to=...))")
-        span = self._span()
-        if span is not None and span > ONE_RATE_DAYS and not one_rate:
-            raise DataError(f"one exchange rate over {span:,.0f} days", expected=f"at most {ONE_RATE_DAYS} days",
-                            fix="give a table of daily rates, or say one_rate=True")
-        words = f"{table.currency} to {to} at {float(rates.rate):g}"  # type: ignore[arg-type]
-        words += "".join(f", {part}" for part in (rates.date, rates.source) if part)
-        return self._with(table.convert(to, float(rates.rate), words))  # type: ignore[arg-type]
-
-    def _span(self) -> float | None:
-        window = self._table.schema.window
-        if window is None:
-            return None
-        return float((np.datetime64(window[1], "D") - np.datetime64(window[0], "D")) / np.timedelta64(1, "D"))
+        window = None if one_rate else self._table.schema.window
+        factor, words = conversion(rates, to, self.currency, window, most_days=ONE_RATE_DAYS)
+        return self._with(self._table.convert(to, factor, words))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -351,11 +301,3 @@ class Listings:
 
     def __repr__(self) -> str:
         return f"Listings({self._table!r})"
-
-
-def _again(cls: type[Listings], state: dict[str, Any]) -> Listings:
-    """Listings from their parts, for copies and for other processes."""
-    listings = object.__new__(cls)
-    for slot, value in state.items():
-        object.__setattr__(listings, slot, value)
-    return listings

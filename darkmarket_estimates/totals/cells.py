@@ -12,6 +12,7 @@ import numpy as np
 
 from darkmarket_estimates._checks import strings
 from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.totals.numbers import Numbers
 
 MISSING = "(missing)"
 VENDOR = "vendor"
@@ -51,9 +52,16 @@ COLUMNS: Mapping[str, Merge] = {
 }
 
 
+def inverse(order: np.ndarray) -> np.ndarray:
+    """The place of each entry in an order of the entries."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of the cells: codes into a dictionary of labels."""
+    """One key of the cells: codes into a dictionary of labels, which is a tuple or stands for one (`Numbers`)."""
 
     codes: np.ndarray
     labels: tuple[str, ...]
@@ -65,6 +73,11 @@ class Key:
         labels = tuple(sorted(set(texts)))
         index = {label: code for code, label in enumerate(labels)}
         return cls(np.fromiter((index[t] for t in texts), dtype=np.int64, count=len(texts)), labels)
+
+    def in_order(self) -> Key:
+        """The same key with its labels in the order of their texts, where they are numbers in that of the numbers."""
+        order = self.labels.order() if isinstance(self.labels, Numbers) else None
+        return self if order is None else Key(inverse(order)[self.codes], self.labels.take(order).as_tuple())
 
     def take(self) -> np.ndarray:
         """The label of every cell."""
@@ -93,8 +106,7 @@ def collect(
             packed = np.unique(packed, return_inverse=True)[1] * np.int64(max(len(key.labels), 1)) + key.codes
     cells, cell = _ranks(packed, size)
     if cells == n:  # each row is a cell of its own: they are only put in order
-        order = np.empty(n, dtype=np.int64)
-        order[cell] = np.arange(n)
+        order = inverse(cell)
         return ({name: Key(key.codes[order], key.labels) for name, key in keys.items()},
                 {name: values[order] for name, values in columns.items()})
     first = np.empty(cells, dtype=np.int64)

@@ -84,7 +84,7 @@ def _from_arrow(table: pa.Table, meta: dict[str, Any]) -> Totals:
 def _dictionary(key: Key) -> pa.Array:
     """Codes and the labels that occur: a label of which no row was kept is not written."""
     used, codes = np.unique(key.codes, return_inverse=True)
-    labels = [key.labels[code] for code in used.tolist()]
+    labels = np.asarray(key.labels, dtype=object)[used].tolist()
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(labels, pa.string()))
 
 

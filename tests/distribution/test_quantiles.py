@@ -18,7 +18,7 @@ from darkmarket_estimates.distribution.law import (
     PointLaw,
     ScaledMixture,
 )
-from darkmarket_estimates.distribution.quantiles import Stack, quantiles
+from darkmarket_estimates.distribution.quantiles import Grids, Stack, quantiles
 from darkmarket_estimates.distribution.realised import realised, realised_uncertain_share
 from darkmarket_estimates.distribution.relative import positive_nodes, scaled
 
@@ -112,7 +112,7 @@ def test_the_stack_has_the_distribution_functions(name: str) -> None:
     law = LAWS[name]
     terms = module._terms(law)
     x = np.concatenate([np.linspace(-5, 500, 4001), law.quantile(np.linspace(0.01, 0.99, 50)), [2.0, 3.0, 4.0, 5.0, 15.0]])
-    stack = Stack.of([terms], len(x))
+    stack = Stack.of(Grids.of([terms]), [terms], len(x))
     assert stack.cdf(x, np.arange(len(x))) == pytest.approx(law.cdf(x), abs=2e-13)
     some = np.arange(0, len(x), 7)
     assert (stack.cdf(x[some], some) == stack.cdf(x, np.arange(len(x)))[some]).all()

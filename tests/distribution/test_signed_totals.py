@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
-from darkmarket_estimates.distribution import ratios, shapes, signed_totals
+from darkmarket_estimates.distribution import ratio_grids, ratios, shapes, signed_totals
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.ratios import ratio_realised, ratios_realised
 from darkmarket_estimates.distribution.signed_totals import SignedTotals
@@ -69,9 +69,110 @@ def test_one_sum_is_the_law_on_the_grids(case: str, monkeypatch: pytest.MonkeyPa
     strata, nested = CASES[case]
     found, = ratios_realised(strata, nested=nested)
     monkeypatch.setattr(ratios, "signed_totals", lambda *args, **options: [])
+    tabulate = ratios.tabulate  # one interpolation for both
+    monkeypatch.setattr(ratios, "tabulate", lambda *args, smooth, **options: tabulate(*args, smooth=np.ones(1, bool), **options))
     grids, = ratios_realised(strata, nested=nested)
     assert found.value == grids.value
     assert grids.cdf(found.quantile(LEVELS)) == pytest.approx(LEVELS, abs=4e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_thirteen_normal_scores_are_nearer_to_the_law_than_twenty_five_probabilities(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the law through 181 of its values; the distances are in lengths of the 95 % interval."""
+    strata, nested = CASES[case]
+    found = ratios_realised(strata, nested=nested)[0].quantile(LEVELS)
+    tabulate = ratios.tabulate
+    monkeypatch.setattr(ratios, "tabulate", lambda *args, smooth, **options: tabulate(*args, **options))
+    probabilities = ratios_realised(strata, nested=nested)[0].quantile(LEVELS)
+    monkeypatch.setattr(ratio_grids, "_SCORES", np.linspace(-4.5, 4.5, 181))
+    exact = ratios_realised(strata, nested=nested)[0].quantile(LEVELS)
+    length = exact[5] - exact[1]
+    assert np.abs(found - exact).max() <= 1e-4 * length
+    assert np.abs(found - exact)[[1, 5]].max() <= np.abs(probabilities - exact)[[1, 5]].max() / 4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_sum_is_long_enough(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against twice the length and a smaller probability beyond it: what is folded back is 1e-6."""
+    strata, nested = CASES[case]
+    found, deviation = prepared(strata, nested=nested)
+    monkeypatch.setattr(signed_totals, "LOST_MASS", 1e-12)
+    monkeypatch.setattr(signed_totals, "SPAN", 25.0)
+    longer, _ = prepared(strata, nested=nested)
+    for score in SCORES:
+        r = found.value + score * deviation
+        p = longer.probability(r, np.zeros(1, dtype=np.int64))
+        assert found.probability(r, np.zeros(1, dtype=np.int64)) == pytest.approx(p, abs=2e-6)
+    far = found.probability(found.value + 8 * deviation, np.zeros(1, dtype=np.int64))  # the sum reaches that much further
+    assert far == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_probability_beyond_is_shared_among_the_vendors(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In proportion to their variances, and all of it: none is given twice."""
+    strata, nested = CASES[case]
+    given = []
+    far_end = Multiplier.far_end
+
+    def kept(self: Multiplier, y: np.ndarray, q: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        between, within = self.variances
+        given.append((lost, between * y * y + within * q))
+        return far_end(self, y, q, lost)
+
+    monkeypatch.setattr(Multiplier, "far_end", kept)
+    for module in (shapes, signed_totals):
+        alike = module.alike_vendors
+        monkeypatch.setattr(module, "alike_vendors", lambda *args, apart, alike=alike: alike(*args, apart=True))
+    found, _ = prepared(strata, nested=nested)
+    lost = np.concatenate([part for part, _ in given[: 4 * len(strata)]])
+    assert lost.sum() == pytest.approx(signed_totals.LOST_MASS, rel=1e-9)
+    for part, variance in given[: 4 * len(strata)]:  # of one kind of vendor
+        assert part / part.sum() == pytest.approx(variance / variance.sum(), rel=1e-9)
+    share = found.value[0]
+    scale = np.array([1 - share, 1.0, share, share]) if nested else np.array([1.0, 1.0, share, share])
+    weight = [(variance * scale[i % 4] ** 2).sum() for i, (_, variance) in enumerate(given[: 4 * len(strata)])]
+    expected = signed_totals.LOST_MASS * np.array(weight) / sum(weight)
+    assert [part.sum() for part, _ in given[: 4 * len(strata)]] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_class_has_a_part_of_the_probability_for_each_of_its_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, given = [], []
+    far_ends, far_end = shapes.far_ends, Multiplier.far_end
+    monkeypatch.setattr(signed_totals, "far_ends", lambda parts, *args: seen.append(parts) or far_ends(parts, *args))
+    monkeypatch.setattr(Multiplier, "far_end", lambda m, y, q, lost: given.append(lost) or far_end(m, y, q, lost))
+    s = market(900, 1, nested=True)
+    prepared([s], nested=True)
+    between, (wholly, inside, outside, around) = (s.a > 0) & (s.a < s.b), seen[0][0][0]
+    assert np.array_equal(inside[0], np.column_stack([s.a, s.qa])[between])
+    assert np.array_equal(around[0], np.column_stack([s.b, s.qb])[between])
+    assert wholly[1] @ wholly[0] == pytest.approx([s.a[s.a == s.b].sum(), s.qa[s.a == s.b].sum()], rel=1e-9)
+    assert outside[1] @ outside[0] == pytest.approx([s.b[s.a == 0].sum(), s.qb[s.a == 0].sum()], rel=1e-9)
+    counts = np.concatenate([counts for single, _ in seen[0] for _, counts, _ in single])
+    lost = np.concatenate(given[:4])
+    assert counts.max() > 5 and len(counts) == len(lost)
+    assert counts @ lost == pytest.approx(signed_totals.LOST_MASS, rel=1e-9)
+
+
+def test_a_vendor_in_between_that_dominates_has_nodes_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its review share alone makes much of the variance: with twelve nodes its transform does not even fade."""
+    s = market(900, 1, nested=True)
+    price, reviews = 60.0, 400.0
+    own = Stratum(*(np.append(x, y) for x, y in ((s.a, price * 0.9 * reviews), (s.b, price * reviews),
+                                                 (s.qa, price**2 * 0.9 * reviews), (s.qb, price**2 * reviews))),
+                  np.array([0, 901]), 0.44, 0.11)
+
+    def probabilities(n_nodes: int) -> np.ndarray:
+        monkeypatch.setattr(signed_totals, "N_DOMINANT", n_nodes)
+        found, deviation = prepared([own], nested=True)
+        assert sum(side.dominant.sum() for side in found.mixed) == 1
+        return np.array([found.probability(found.value + z * deviation, np.zeros(1, dtype=np.int64))[0] for z in SCORES])
+
+    exact = probabilities(400)
+    assert probabilities(shapes.N_DOMINANT) == pytest.approx(exact, abs=1e-7)
+    with pytest.raises(AssertionError, match="smooth"):
+        probabilities(12)
 
 
 @pytest.mark.parametrize("nested", [True, False], ids=["share", "growth"])
@@ -102,11 +203,13 @@ def _unreviewed(rng: np.random.Generator, reviews: np.ndarray, rho: np.ndarray) 
 @pytest.mark.parametrize("nested", [True, False], ids=["shares", "growths"])
 def test_a_ratio_among_others_has_the_digits_of_its_own(nested: bool) -> None:
     each = [market(n, seed, nested=nested) for seed, n in enumerate((70, 400, 5, 1200, 150))]
+    nothing = Stratum(0 * each[0].a, each[0].b, 0 * each[0].a, each[0].qb, each[0].start, 0.44, 0.11)
+    each = [nothing, each[0], nothing, *each[1:]]  # a known ratio before, so that smooth ones and others change places
     start = np.cumsum([0, *(len(s.a) for s in each)])
     whole = Stratum(*(np.concatenate([getattr(s, name) for s in each]) for name in ("a", "b", "qa", "qb")), start, 0.44, 0.11)
     for law, s in zip(ratios_realised([whole], nested=nested), each, strict=True):
         one = ratio_realised(s.a, s.b, s.qa, s.qb, 0.44, 0.11, nested=nested)
-        assert law.value == pytest.approx(one.value, rel=1e-14)
+        assert law.value == pytest.approx(one.value, rel=1e-14, abs=0)
         assert law.quantile(LEVELS) == pytest.approx(one.quantile(LEVELS), rel=1e-12)
 
 
@@ -242,3 +345,49 @@ def test_how_far_curves_are_asked(nested: bool) -> None:
     inside, outside = signed_totals._furthest(variance, nested=nested)
     assert inside[0] == pytest.approx(((1 - r if nested else 1) / deviation).max(), rel=1e-6)
     assert outside[0] == pytest.approx((r / deviation).max(), rel=1e-6)
+
+
+def test_a_ratio_whose_transform_fades_at_its_mean_alone_is_followed_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fades at the mean need not fade where the law is asked for: it would be left to the grids there, which are rougher."""
+    s = market(120, 16, nested=True, within=0.02)
+    args = [s], [Multiplier.of(0.44, 0.11)], s.sums(s.a) / s.sums(s.b), s.sums(s.b) / 0.44
+    for each in signed_totals.signed_totals(*args, nested=True):
+        if each.smooth[0]:
+            middle, low, high = signed_totals._about(each, np.zeros(1, dtype=np.int64))
+            assert 0 < low[0] < middle[0] < high[0] < 1
+            assert np.isfinite([each.probability(r, np.zeros(1, dtype=np.int64)) for r in (low, middle, high)]).all()
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["share", "growth"])
+def test_how_far_a_law_is_asked_for(nested: bool) -> None:
+    """4.5 standard deviations on the logit or the log scale, as its values are spaced."""
+    found, deviation = prepared([market(900, 1 if nested else 5, nested=nested, within=0.2 if nested else 0.8)], nested=nested)
+    value, low, high = signed_totals._about(found, np.zeros(1, dtype=np.int64))
+    scale, inner = (special.logit, value * (1 - value)) if nested else (np.log, value)
+    for r, score in ((low, -4.5), (high, 4.5)):
+        assert scale(r) == pytest.approx(scale(value) + score * deviation / inner, rel=1e-9)
+
+
+def test_parts_of_a_review_are_of_no_one_shape() -> None:
+    """A number of reviews below 1 stands for a part on each side of 0, which changes with the ratio."""
+    s = market(900, 1, nested=True)
+    price, reviews = np.full(3, 50.0), np.array([0.3, 0.3, 1.0])
+    inside = np.array([1.0, 0.0, 1.0])
+    own = Stratum(*(np.append(x, y) for x, y in ((s.a, price * reviews * inside), (s.b, price * reviews),
+                                                 (s.qa, price**2 * reviews * inside), (s.qb, price**2 * reviews))),
+                  np.array([0, 903]), 0.44, 0.11)
+    plain, _ = prepared([s], nested=True)
+    found, _ = prepared([own], nested=True)
+    assert len(found.mixed[0].stratum.a) == len(plain.mixed[0].stratum.a) + 2
+
+
+def test_values_that_may_be_rounding_bend_no_spline() -> None:
+    scores = np.linspace(-6, 6, 17)
+    exact = stats.norm.cdf(1.1 * scores + 0.1 * scores**2 / 6)
+    heights = np.where(exact < 1e-7, [0.0, 1e-7] * 8 + [0.0], np.where(exact > 1 - 1e-7, 1.0, exact))
+    dense, found = ratio_grids._by_normal_scores(scores, np.maximum.accumulate(heights))
+    want = stats.norm.cdf(1.1 * dense + 0.1 * dense**2 / 6)
+    assert len(dense) == len(found) and (dense[0], dense[-1]) == (-6, 6)
+    assert found == pytest.approx(want, abs=2e-6)
+    few = np.array([0.0, 1e-9, 0.4, 1.0])
+    assert ratio_grids._by_normal_scores(scores[:4], few)[1].tolist() == ratio_grids._monotone(scores[:4], few)[1].tolist()

@@ -1,5 +1,6 @@
 """The reference engine's sums: compiled and not, counted and sorted, small tables and large."""
 
+import math
 import sys
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from darkmarket_estimates import Listings
 from darkmarket_estimates.engines import alarms, kernels
-from darkmarket_estimates.totals import Key
+from darkmarket_estimates.totals import COLUMNS, Key
+from darkmarket_estimates.totals.numbers import Numbers
 from tests.tables import ROLES, listing_table
 from tests.test_totals import assert_same
 
@@ -82,6 +84,112 @@ def test_parts_and_blocks_add_up_and_both_ways_give_the_same_bits(repeated, rate
     listed = np.ones(n) if first is None else first
     np.testing.assert_allclose(want["listing_value_sq"], np.bincount(cell, listed * (money if whole is None else whole)**2,
                                                                      n_cells), rtol=1e-13)
+
+
+def by_hand_sums(cell, n_cells, price, count, unit, first, whole):
+    """Row by row in the order of the table, in Python's floats."""
+    found = {name: [0.0] * n_cells for name in COLUMNS} | {"max_listing_value": [-math.inf] * n_cells}
+    for i, at in enumerate(cell.tolist()):
+        u = 1.0 if unit is None else float(unit[i])
+        worth, n = u * float(price[i]), float(count[i])
+        value = worth * n
+        listed, mine = (1.0, value) if first is None else (float(first[i]), float(whole[i]))
+        found["n_listings"][at] += listed
+        found["reviews"][at] += u * n
+        found["value"][at] += value
+        found["price_sq_reviews"][at] += worth * value
+        found["rate_sq_reviews"][at] += u * u * n
+        found["listing_value_sq"][at] += listed * mine * mine
+        found["max_listing_value"][at] = max(found["max_listing_value"][at], mine)
+    return found
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 23, 24, 25, 26, 49, 700], ids=str)
+@pytest.mark.parametrize("way", ["NumPy", "compiled"])
+@pytest.mark.parametrize("given", ["counts", "whole counts", "rates", "repeated", "rates of repeated"])
+def test_sums_are_those_by_hand_to_the_last_bit(n, way, given, monkeypatch):
+    if way == "compiled":
+        pytest.importorskip("numba", reason="numba is not installed")
+        monkeypatch.setattr(kernels, "LARGE", 0)
+        monkeypatch.setattr(kernels, "LOADED", 0)
+    monkeypatch.setattr(kernels, "BLOCK", 64)
+    rng = np.random.default_rng(n)
+    cell, price, count = rng.integers(0, 9, n), rng.lognormal(4, 1, n), rng.poisson(3, n)
+    unit = rng.uniform(0.01, 1, n) if "rates" in given else None
+    first, whole = (rng.integers(0, 2, n).astype(float), rng.lognormal(5, 1, n)) if "repeated" in given else (None, None)
+    table = cell, 10, price, count if given == "whole counts" else count.astype(float), unit, first, whole
+    found, want = kernels.sums(*table), by_hand_sums(*table)  # the tenth cell has no row
+    assert list(found) == list(COLUMNS)
+    for name, values in found.items():
+        assert values.tolist() == want[name], name
+
+
+def test_sums_beyond_the_floats_are_infinite_both_ways(monkeypatch):
+    """And no warning on the way: they are refused with the largest price when all are made."""
+    pytest.importorskip("numba", reason="numba is not installed")
+    cell, price, count = np.zeros(4, dtype=np.int64), np.array([1e300, 1e200, 1.0, 1e300]), np.array([1e5, 2.0, 3.0, 1e9])
+    found = []
+    monkeypatch.setattr(kernels, "ROWS_A_PART", 1)
+    monkeypatch.setattr(kernels, "ROWS_A_CELL", 1)
+    for least in (100, 0):
+        monkeypatch.setattr(kernels, "LARGE", least)
+        monkeypatch.setattr(kernels, "LOADED", least)
+        found.append(kernels.sums(cell, 2, price, count, None, None, None))
+    for name, values in found[0].items():
+        assert values.tolist() == found[1][name].tolist(), name
+    assert found[0]["price_sq_reviews"].tolist() == [np.inf, 0] and found[0]["value"].tolist() == [np.inf, 0]
+
+
+def test_cells_whose_labels_all_occur_need_not_be_looked_for():
+    rng = np.random.default_rng(2)
+    keys = {"a": Key(rng.integers(0, 9, 350), tuple("abcdefghij")),  # nobody is in j
+            "b": Key(np.append(rng.integers(0, 50, 300), np.arange(50)), tuple(f"{i:02d}" for i in range(50)))}
+    for some in (keys, {"b": keys["b"]}):
+        (ours, cell), (theirs, its) = kernels.cells(some, complete=True), kernels.cells(some)
+        assert repr(ours) == repr(theirs)
+        np.testing.assert_array_equal(cell, its)
+    empty = {"a": Key(np.empty(0, dtype=np.int64), ())}
+    assert all(len(x["a"].codes) == len(cell) == 0 for x, cell in [kernels.cells(empty, complete=True)])
+
+
+def test_cells_are_put_in_the_order_of_texts():
+    keys = {"g": Key(np.array([0, 0, 0, 1, 1]), ("x", "y")),
+            "v": Key(np.array([0, 1, 2, 1, 2]), Numbers(np.array([8, 9, 10])).as_tuple())}
+    spread = np.arange(10.0)[::2]
+    ours, columns = kernels.in_order(keys, {"n": spread})
+    assert [*zip(ours["g"].take(), ours["v"].take(), columns["n"])] == [
+        ("x", "10", 4), ("x", "8", 0), ("x", "9", 2), ("y", "10", 8), ("y", "9", 6)]
+    same, columns = kernels.in_order({"g": keys["g"]}, {"n": spread})
+    assert same["g"] is keys["g"] and columns["n"].flags.c_contiguous and columns["n"].tolist() == spread.tolist()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_alarm_is_the_plain_rule_in_every_order_of_rows(seed, monkeypatch):
+    """The short cut must not be seen: prices with and without a price that towers, sold or not."""
+    monkeypatch.setattr(kernels, "BLOCK", 50)
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 600))
+    prices, counts = rng.lognormal(3, rng.uniform(0.1, 3), n).round(2), rng.poisson(rng.uniform(0.1, 3), n)
+    prices[rng.random(n) < rng.uniform(0, 1)] = 0
+    prices[rng.integers(0, n, seed % 4)] = 10.0 ** rng.uniform(3, 7)
+    sold = prices[counts > 0]
+    limit = alarms.threshold(sold.max(initial=0))
+    want = alarms.suspected(len(sold), int((sold > 0).sum()), int((sold >= limit).sum()))
+    for order in (np.arange(n), np.argsort(prices), np.argsort(-prices), np.argsort(counts)):
+        for count in (counts, counts.astype(float), counts > 0):
+            assert bool(alarms.flags(prices[order], count[order])) == want
+
+
+def test_rows_without_reviews_neither_ring_nor_silence_the_alarm():
+    prices, counts = np.ones(500), np.ones(500)
+    prices[10] = 1e6
+    assert alarms.flags(prices, counts) == (alarms.FLAG,)
+    prices[20], counts[20] = 1e9, 0  # a hundredth of it is above all that is sold
+    assert alarms.flags(prices, counts) == (alarms.FLAG,)
+    prices[200:], counts[200:] = 1e9, 0  # and so many that they alone would be more than one in a hundred
+    assert alarms.flags(prices, counts) == (alarms.FLAG,)
+    counts[10] = 0
+    assert alarms.flags(prices, counts) == ()
 
 
 def test_without_numba_large_tables_are_added_all_the_same(monkeypatch):

@@ -151,6 +151,7 @@ def test_page_caps_need_sightings_and_are_counted():
     ({"usd": [1.0, np.nan, 2.0]}, None, {"date": "at"}, "the price cannot be used"),
     ({"by": ["x", None, "y"]}, None, {"date": "at"}, "vendor is missing"),
     ({"a": ["2014-01-05"] * 3}, None, {"interval": ("a", "at")}, "end before they start"),
+    ({}, None, {"interval": ("at", "at")}, r"3 interval\(s\) end before they start"),
     ({}, None, {"date": "at", "price_at": "nearest"}, "needs the pages"),
     ({"id": ["a", "a", "c"]}, pages(), {"date": "at", "scrape": "day"}, "no page"),
     ({}, pages(), {"date": "at"}, "needs its scrapes"), ({}, None, {"date": "when"}, "no column 'when'"),

@@ -276,6 +276,9 @@ def test_conversion_twice_or_over_long_windows_is_refused():
     with pytest.raises(DataError, match="one_rate=True"):
         long.to_currency("EUR", ExchangeRate(0.9))
     assert long.to_currency("EUR", ExchangeRate(0.9), one_rate=True).currency == "EUR"
+    assert listings(window=("2016-01-01", "2016-04-02")).to_currency("EUR", ExchangeRate(0.9)).currency == "EUR"  # 92 days
+    with pytest.raises(DataError, match="over 93 days"):
+        listings(window=("2016-01-01", "2016-04-03")).to_currency("EUR", ExchangeRate(0.9))
 
 
 def test_daily_rates_need_days():

@@ -84,6 +84,20 @@ def test_saved_labels_are_those_that_occur(tmp_path):
     assert Totals.load(tmp_path / "t.parquet").keys["vendor"].take().tolist() == ["kept"]
 
 
+@pytest.mark.parametrize("kind", [str, int], ids=["text", "numbers"])
+def test_saved_labels_go_with_their_cells(kind, tmp_path):
+    from darkmarket_estimates import HoldingPrice
+
+    n = 1_200  # so many that numbers are not read as text
+    frame = pd.DataFrame({"price": np.arange(n) % 7.0, "reviews": 1, "seller": [kind(i % 40) for i in range(n)]})
+    frame.loc[frame.seller.isin([kind(i) for i in (0, 3, 10, 39)]), "price"] = 99.0
+    totals = listings(frame, listing=None).clean(HoldingPrice(cap=50)).totals()
+    totals.save(tmp_path / "t.parquet", vendor_names=True)
+    loaded = Totals.load(tmp_path / "t.parquet")
+    assert_same(totals, loaded)
+    assert set(loaded.keys["vendor"].labels) == {str(i) for i in range(40)} - {"0", "3", "10", "39"}
+
+
 def test_files_whose_keys_are_plain_text_are_read_too(tmp_path):
     totals = listings(market="market").totals(by=["category", "country"], bands=[20])
     totals.save(tmp_path / "t.parquet", vendor_names=True)

@@ -1,0 +1,68 @@
+"""Sums of independent laws on one grid, and what several sums of nearly the same laws have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import fft, stats
+
+from darkmarket_estimates.distribution import sums
+from darkmarket_estimates.distribution.law import GridLaw, LogNormalLaw, Mixture, NormalLaw, PointLaw, ScaledMixture
+from darkmarket_estimates.distribution.sums import Kept, independent_sum
+
+LEVELS = np.array([0.005, 0.025, 0.5, 0.975, 0.995])
+LAWS = [NormalLaw(10.0, 3.0), LogNormalLaw(20.0, 0.4), ScaledMixture(NormalLaw(5.0, 1.0), [0.9, 1.1], [0.5, 0.5]),
+        Mixture([NormalLaw(0.0, 1.0), NormalLaw(4.0, 1.0)], [0.5, 0.5])]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 40])
+def test_normal_laws_add_up(n: int) -> None:
+    rng = np.random.default_rng(n)
+    mean, deviation = rng.normal(0, 50, n), rng.lognormal(0, 1, n)
+    law = independent_sum([NormalLaw(float(m), float(s)) for m, s in zip(mean, deviation, strict=True)])
+    exact = stats.norm(mean.sum(), np.sqrt((deviation**2).sum()))
+    assert law.mean == pytest.approx(exact.mean(), rel=1e-12) and law.variance == pytest.approx(exact.var(), rel=1e-12)
+    error = np.abs(law.quantile(LEVELS) - exact.ppf(LEVELS))
+    assert error.max() <= min(law.error_bound, 2e-3 * exact.std())
+
+
+def test_gamma_laws_add_up() -> None:
+    """The sum of exponential totals, through their tabulated laws: skewed, and with a sharp end."""
+    x = np.linspace(0, 60, 60_001)
+    one = GridLaw.tabulated(x, -np.expm1(-x))
+    law = independent_sum([one, one, one, PointLaw(7.0)])
+    assert law.quantile(LEVELS) == pytest.approx(7 + stats.gamma(3).ppf(LEVELS), abs=law.law.error_bound)  # type: ignore[attr-defined]
+
+
+def test_what_is_kept_changes_no_digit() -> None:
+    kept: Kept = {}
+    other = NormalLaw(10.0, 2.8)
+    for laws in (LAWS, [other, *LAWS[1:]], LAWS, LAWS[:2], [*LAWS, PointLaw(3.0)]):
+        assert independent_sum(laws, kept).quantile(LEVELS).tolist() == independent_sum(laws).quantile(LEVELS).tolist()
+
+
+def test_a_law_is_tabulated_once_for_sums_of_nearly_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    transform = fft.rfft
+    monkeypatch.setattr(sums.fft, "rfft", lambda x: calls.append(len(x)) or transform(x))
+    kept: Kept = {}
+    independent_sum(LAWS, kept)
+    assert len(calls) == 4
+    independent_sum([NormalLaw(10.0, 2.999), *LAWS[1:]], kept)  # one of them is another law
+    assert len(calls) == 5
+    independent_sum([NormalLaw(10.0, 30.0), *LAWS[1:]], kept)  # a far wider sum has cells of its own
+    assert len(calls) == 9
+    monkeypatch.setattr(sums, "MOST_KEPT", 9)
+    independent_sum([NormalLaw(10.0, 300.0), *LAWS[1:]], kept)
+    assert len(calls) == 13 and len(kept["spectra",]) == 9
+
+
+def test_the_grid_holds_the_sum_whatever_its_width() -> None:
+    """Cells come in four widths to a factor of 2, never narrower than the laws need."""
+    for width in np.geomspace(1, 2, 23):
+        law = independent_sum([NormalLaw(0.0, float(width)), NormalLaw(0.0, 1.0)])
+        step = np.diff(law.points)[0]  # type: ignore[attr-defined]
+        ends = 2 * stats.norm.isf(sums.LEFT_OUT) * (1 + width)
+        assert ends / sums.CELLS < step < 1.2 * ends / (sums.CELLS - 3)
+        assert 4 * np.log2(step) == pytest.approx(np.rint(4 * np.log2(step)), abs=1e-6)
+        assert law.quantile(0.975) == pytest.approx(stats.norm.ppf(0.975) * np.hypot(1, width), rel=1e-5)
