@@ -61,18 +61,21 @@ def independent_sum(laws: Sequence[Law], kept: Kept | None = None) -> Law:
         return Shifted(wide[0], shift) if shift else wide[0]
     kept = {} if kept is None else kept
     low, high = _ends(wide, kept).T
-    step = float((high - low).sum()) / (CELLS - len(wide) - 1)
+    if not (high > low).any():  # each is one number, but for what is left out
+        return PointLaw(float(low.sum()) + shift)
+    step = float((high - low).sum()) / (CELLS - 2 * len(wide) - 1)
     step = 2.0 ** (math.ceil(WIDTHS * math.log2(step)) / WIDTHS)
     spectrum = np.ones(CELLS // 2 + 1, dtype=complex)
     for law, start in zip(wide, low, strict=True):
         spectrum *= _spectrum(law, start, step, kept)
     mass = np.maximum(fft.irfft(spectrum, CELLS), 0.0)
-    # centres add up: the sum of n cell centres lies n half steps above the sum of the left edges
-    points = low.sum() + (np.arange(CELLS + 1) + 0.5 * (len(wide) - 1)) * step
+    # centres add up, and nothing lies below the sum of the lower ends
+    points = low.sum() + np.maximum(np.arange(CELLS + 1) - 0.5, 0.0) * step
     cumulative = np.concatenate([[0.0], np.cumsum(mass)])
     cumulative /= cumulative[-1]
     mean, variance = sum(law.mean for law in wide), sum(law.variance for law in wide)
-    law = GridLaw(points, cumulative, mean, variance, error_bound=0.5 * len(wide) * step)
+    cells = sum(EVERY if isinstance(law, Mixture | ScaledMixture) else 0.5 for law in wide)  # that an atom may move
+    law = GridLaw(points, cumulative, mean, variance, error_bound=cells * step)
     return Shifted(law, shift) if shift else law
 
 
@@ -85,11 +88,11 @@ def _ends(laws: Sequence[Law], kept: Kept) -> np.ndarray:
 
 
 def _spectrum(law: Law, start: float, step: float, kept: Kept) -> np.ndarray:
-    """Transform of the probabilities of the cells, the first of which begins at `start`."""
+    """Transform of the probabilities of the cells, the first of which has its centre at `start`: there may be an atom."""
     spectra, key = kept.setdefault(("spectra",), {}), (id(law), step)
     found = spectra.get(key)
     if found is None:
-        found = fft.rfft(np.diff(_tabulated(law, start + np.arange(CELLS + 1) * step)))
+        found = fft.rfft(np.diff(_tabulated(law, start + (np.arange(CELLS + 1) - 0.5) * step)))
         if len(spectra) < MOST_KEPT:
             spectra[key] = found
     return found

@@ -8,6 +8,7 @@ from scipy import fft, stats
 
 from darkmarket_estimates.distribution import sums
 from darkmarket_estimates.distribution.law import GridLaw, LogNormalLaw, Mixture, NormalLaw, PointLaw, ScaledMixture
+from darkmarket_estimates.distribution.realised import realised
 from darkmarket_estimates.distribution.sums import Kept, independent_sum
 
 LEVELS = np.array([0.005, 0.025, 0.5, 0.975, 0.995])
@@ -61,8 +62,38 @@ def test_the_grid_holds_the_sum_whatever_its_width() -> None:
     """Cells come in four widths to a factor of 2, never narrower than the laws need."""
     for width in np.geomspace(1, 2, 23):
         law = independent_sum([NormalLaw(0.0, float(width)), NormalLaw(0.0, 1.0)])
-        step = np.diff(law.points)[0]  # type: ignore[attr-defined]
+        step = np.diff(law.points)[5]  # type: ignore[attr-defined]
         ends = 2 * stats.norm.isf(sums.LEFT_OUT) * (1 + width)
-        assert ends / sums.CELLS < step < 1.2 * ends / (sums.CELLS - 3)
+        assert ends / sums.CELLS < step < 1.2 * ends / (sums.CELLS - 5)
         assert 4 * np.log2(step) == pytest.approx(np.rint(4 * np.log2(step)), abs=1e-6)
         assert law.quantile(0.975) == pytest.approx(stats.norm.ppf(0.975) * np.hypot(1, width), rel=1e-5)
+
+
+def test_laws_that_are_all_but_known_add_up_to_a_number() -> None:
+    nearly = Mixture([PointLaw(1.0), PointLaw(2.0)], [1 - 1e-12, 1e-12])
+    law = independent_sum([nearly, nearly, PointLaw(5.0)])
+    assert law.quantile([0.025, 0.975]) == pytest.approx([7.0, 7.0], rel=1e-13)
+    assert independent_sum([nearly, NormalLaw(0.0, 1.0)]).quantile(0.975) == pytest.approx(1 + stats.norm.ppf(0.975), rel=1e-3)
+
+
+def test_atoms_at_the_lower_end_are_kept() -> None:
+    """One of two equally likely numbers, three times: binomial."""
+    coin = Mixture([PointLaw(1.0), PointLaw(2.0)], [0.5, 0.5])
+    law = independent_sum([coin, coin, coin])
+    assert law.cdf(np.array([2.5, 3.5, 4.5, 5.5, 6.5])) == pytest.approx(stats.binom(3, 0.5).cdf([-1, 0, 1, 2, 3]), abs=1e-9)
+    assert law.quantile([0.025, 0.3, 0.7, 0.975]) == pytest.approx([3, 4, 5, 6], abs=law.error_bound)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.11])
+@pytest.mark.parametrize("reviews", [(1, 1), (1, 3), (2, 2, 1)], ids=str)
+def test_vendors_that_may_have_sold_nothing_unreviewed(reviews: tuple[int, ...], spread: float) -> None:
+    """The probability that every sale was reviewed is an atom at the reviewed money; against all vendors in one total."""
+    y, q = 10.0 * np.array(reviews), 100.0 * np.array(reviews)
+    apart = independent_sum([realised([a], [b], 0.44, spread) for a, b in zip(y, q, strict=True)])
+    together = realised(y, q, 0.44, spread)
+    sales = 10.0 * (sum(reviews) + np.array([-0.5, 0.5, 1.5, 3.5, 6.5, 12.5]))
+    assert together.cdf(sales)[1] > 0.01 and apart.quantile(1e-4) >= y.sum() * (1 - 1e-12)
+    assert apart.cdf(sales) == pytest.approx(together.cdf(sales), abs=2e-4)
+    if spread == 0:
+        exact = stats.nbinom(sum(reviews), 0.44).cdf([-1, 0, 1, 3, 6, 12])
+        assert apart.cdf(sales) == pytest.approx(exact, abs=2e-4)
