@@ -104,6 +104,8 @@ def test_keys_of_numbers_and_of_texts_become_one() -> None:
     numbers = Key(np.array([1, 0]), Numbers(np.array([10, 9])).as_tuple())
     both = concatenate(numbers, Key(np.array([0, 1]), ("9", "x")), ordered=False)
     assert both.labels == ("10", "9", "x") and both.take().tolist() == ["9", "10", "9", "x"]
+    other = concatenate(numbers, Key(np.array([0, 1]), Numbers(np.array([11, 9])).as_tuple()), ordered=False)
+    assert other.labels == ("10", "11", "9") and other.take().tolist() == ["9", "10", "11", "9"]
     same = concatenate(numbers, numbers, ordered=False)
     assert isinstance(same.labels, Numbers) and same.codes.tolist() == [1, 0, 1, 0]
 
