@@ -13,8 +13,8 @@ from numba.extending import intrinsic
 
 #: Columns of a table of sums: one cache line a cell, the last column idle.
 WIDTH = 8
-#: Rows between the one that is added and the one whose cell is fetched into the cache meanwhile.
-AHEAD = 24
+#: Rows between the one that is added and the one whose cell is fetched into the cache meanwhile, where the table is larger.
+AHEAD, NEAR = 24, 2**15
 
 _FLOATS = numba.types.Array(numba.float64, 1, "C", readonly=True)
 _CODES = numba.types.Array(numba.int64, 1, "C", readonly=True)
@@ -63,9 +63,10 @@ def accumulate(
 
     Indices are unsigned: a signed one is tested for wrapping around at every use, which costs as much as the sums.
     """
-    repeated, rates, last = len(first) > 0, len(unit) > 0, len(cell) - 1
+    repeated, rates, far, last = len(first) > 0, len(unit) > 0, len(table) > NEAR, len(cell) - 1
     for i in range(len(cell)):
-        _fetch(table, np.uint64(cell[min(i + AHEAD, last)]) * np.uint64(WIDTH))
+        if far:
+            _fetch(table, np.uint64(cell[min(i + AHEAD, last)]) * np.uint64(WIDTH))
         at = np.uint64(cell[i]) * np.uint64(WIDTH)
         sold = count[i]
         worth = price[i]

@@ -105,20 +105,21 @@ def by_hand_sums(cell, n_cells, price, count, unit, first, whole):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 23, 24, 25, 26, 49, 700], ids=str)
+@pytest.mark.parametrize("n_cells", [10, 4_097], ids=["few cells", "cells beyond the cache"])
 @pytest.mark.parametrize("way", ["NumPy", "compiled"])
 @pytest.mark.parametrize("given", ["counts", "whole counts", "rates", "repeated", "rates of repeated"])
-def test_sums_are_those_by_hand_to_the_last_bit(n, way, given, monkeypatch):
+def test_sums_are_those_by_hand_to_the_last_bit(n, n_cells, way, given, monkeypatch):
     if way == "compiled":
         pytest.importorskip("numba", reason="numba is not installed")
         monkeypatch.setattr(kernels, "LARGE", 0)
         monkeypatch.setattr(kernels, "LOADED", 0)
     monkeypatch.setattr(kernels, "BLOCK", 64)
     rng = np.random.default_rng(n)
-    cell, price, count = rng.integers(0, 9, n), rng.lognormal(4, 1, n), rng.poisson(3, n)
+    cell, price, count = rng.integers(0, n_cells - 1, n), rng.lognormal(4, 1, n), rng.poisson(3, n)
     unit = rng.uniform(0.01, 1, n) if "rates" in given else None
     first, whole = (rng.integers(0, 2, n).astype(float), rng.lognormal(5, 1, n)) if "repeated" in given else (None, None)
-    table = cell, 10, price, count if given == "whole counts" else count.astype(float), unit, first, whole
-    found, want = kernels.sums(*table), by_hand_sums(*table)  # the tenth cell has no row
+    table = cell, n_cells, price, count if given == "whole counts" else count.astype(float), unit, first, whole
+    found, want = kernels.sums(*table), by_hand_sums(*table)  # the last cell has no row
     assert list(found) == list(COLUMNS)
     for name, values in found.items():
         assert values.tolist() == want[name], name
