@@ -312,6 +312,15 @@ def test_listings_are_not_summed_apart(asks, rules, options, tmp_path, asked):
     assert apart(asked) == 0 and sum(line.rows for line in list(want.audit)[1:])
 
 
+def test_listings_of_a_relation_are_not_summed_apart(tmp_path, monkeypatch):
+    """Nothing can be kept on the user's connection: the scan would be made again for each statement that needs it."""
+    statements, fetch = [], sessions.RelationSession.fetch
+    monkeypatch.setattr(sessions.RelationSession, "fetch",
+                        lambda self, statement: statements.append(statement) or fetch(self, statement))
+    assert_parity(repeated_listings(), tmp_path, "relation", lambda t: t.clean(ONLY), {}, **KEPT)
+    assert statements and not any("is_touched" in statement for statement in statements)
+
+
 # -- the alarm, from sums --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("scale", [1e-170, 1.0, 1e140], ids=str)
