@@ -17,8 +17,9 @@ WIDTH = 8
 AHEAD, NEAR = 24, 2**15
 
 _FLOATS = numba.types.Array(numba.float64, 1, "C", readonly=True)
-_CODES = numba.types.Array(numba.int64, 1, "C", readonly=True)
-_SIGNATURE = numba.void(_CODES, *5 * [_FLOATS], numba.float64[::1])
+_WHOLE = numba.types.Array(numba.int64, 1, "C", readonly=True)
+#: Counts are taken as they come: a column of floats beside one of whole numbers costs half as much as all the sums.
+_SIGNATURES = [numba.void(_WHOLE, _FLOATS, count, *3 * [_FLOATS], numba.float64[::1]) for count in (_FLOATS, _WHOLE)]
 _FOUR = ir.VectorType(ir.DoubleType(), 4)
 
 
@@ -68,7 +69,7 @@ def accumulate(
         if far:
             _fetch(table, np.uint64(cell[min(i + AHEAD, last)]) * np.uint64(WIDTH))
         at = np.uint64(cell[i]) * np.uint64(WIDTH)
-        sold = count[i]
+        sold = float(count[i])
         worth = price[i]
         if rates:
             u = unit[i]
@@ -89,6 +90,6 @@ def accumulate(
 def load() -> Any:
     """The pass as machine code, from disk where one of this version is kept and the disk can be written to."""
     try:
-        return numba.njit(_SIGNATURE, nogil=True, cache=True)(accumulate)
+        return numba.njit(_SIGNATURES, nogil=True, cache=True)(accumulate)
     except (RuntimeError, OSError):  # no folder for it
-        return numba.njit(_SIGNATURE, nogil=True)(accumulate)
+        return numba.njit(_SIGNATURES, nogil=True)(accumulate)

@@ -185,13 +185,17 @@ def _columns(table: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(_NAMES, (table[4], reviews, value, price_sq, table[5], listing_sq, table[LARGEST])))
 
 
-def _by_kernel(kernel: Callable[..., Any], n_cells: int, cell: np.ndarray, *columns: np.ndarray | None) -> np.ndarray:
+def _by_kernel(
+    kernel: Callable[..., Any], n_cells: int, cell: np.ndarray, price: np.ndarray, count: np.ndarray,
+    *columns: np.ndarray | None,
+) -> np.ndarray:
     """The same by the compiled pass, of shape (8, n_cells): each cell is one cache line, two would double the misses."""
     table = _cache_lines(n_cells)
     table[:, LARGEST] = -np.inf
     nothing = np.empty(0)
-    kernel(np.ascontiguousarray(cell), *(nothing if x is None else np.ascontiguousarray(x, float) for x in columns),
-           table.reshape(-1))
+    counts = np.ascontiguousarray(count, np.int64 if count.dtype.kind == "i" else float)
+    kernel(np.ascontiguousarray(cell), np.ascontiguousarray(price, float), counts,
+           *(nothing if x is None else np.ascontiguousarray(x, float) for x in columns), table.reshape(-1))
     return table.T
 
 

@@ -107,7 +107,7 @@ class LazyTable(PlannedTable):
             markets = () if self.schema.market is None else checks.check_markets(
                 Source(pa.table({"market": pc.unique(cells.column("market").filter(pa.array(status == 0)))})).labels("market"),
                 self.schema.market).labels
-            rest, more, prices = self._touched(session, query, touched, n_touched)
+            own, more, prices = self._touched(session, query, touched, n_touched)
             rows = int(cells.column("n").to_numpy()[kept].sum())
             sums = {name: cells.column(query.answers[name]).to_numpy()[kept].astype(np.float64, copy=False) for name in COLUMNS}
             with np.errstate(over="ignore"):
@@ -119,15 +119,14 @@ class LazyTable(PlannedTable):
         keys = cells.select(query.key_names).take(pa.array(kept))
         del cells
         totals = self._totals(query, keys, sums, markets, audit)
-        if rest:  # small ones first: each addition merges the labels of all vendors of its parts
-            totals = totals + functools.reduce(operator.add, rest)
+        totals = totals if own is None else totals + own
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
     def _touched(
         self, session: Session, query: Query, touched: str | None, n: int
-    ) -> tuple[list[Totals], int, np.ndarray]:
-        """Totals of the touched listings in parts, the rows that are kept of them, and the prices of rows with reviews."""
-        totals, rows, prices, parts = [], 0, [np.empty(0)], -(-n // CHUNK)
+    ) -> tuple[Totals | None, int, np.ndarray]:
+        """Totals of the touched listings, the rows that are kept of them, and the prices of rows with reviews."""
+        totals, rows, prices, parts = list[tuple[int, Totals]](), 0, [np.empty(0)], -(-n // CHUNK)
         for part in range(parts):
             raw = session.fetch(query.raw(session.source, str(touched), parts, part))
             if raw.num_rows == 0:
@@ -139,10 +138,11 @@ class LazyTable(PlannedTable):
             except DataError:
                 self._refuse(session, query, touched)  # the same in the words of the whole table
                 raise
-            totals.append(table.totals(query.by, query.bands))
+            _push(totals, 1, table.totals(query.by, query.bands))
             rows += len(table)
             prices.append(table.sold_prices())
-        return totals, rows, np.concatenate(prices)
+        whole = functools.reduce(operator.add, (found for _, found in reversed(totals))) if totals else None
+        return whole, rows, np.concatenate(prices)
 
     def _refuse(self, session: Session, query: Query, touched: str | None, cells: pa.Table | None = None) -> None:
         """Raise what is wrong with rows: all of them are asked where a first scan left some out."""
@@ -216,6 +216,14 @@ class LazyTable(PlannedTable):
             if len(told) == 1:
                 return (alarms.FLAG,) if True in told else ()
             limits = [alarms.threshold(max(top, answer["top"] or 0.0))]
+
+
+def _push(sums: list[tuple[int, Totals]], parts: int, totals: Totals) -> None:
+    """Add one to sums of falling numbers of parts: each cell is merged in few of the additions, and few sums are held."""
+    while sums and sums[-1][0] == parts:
+        before, earlier = sums.pop()
+        parts, totals = parts + before, earlier + totals
+    sums.append((parts, totals))
 
 
 def _by_vendor(who: pa.ChunkedArray, kept: np.ndarray) -> np.ndarray:

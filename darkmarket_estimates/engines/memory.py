@@ -12,7 +12,7 @@ from darkmarket_estimates._version import __version__
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines import alarms, kernels
-from darkmarket_estimates.engines.medians import grouped_median
+from darkmarket_estimates.engines.medians import grouped_median, reached
 from darkmarket_estimates.engines.plan import MENDED_NOWHERE, check_finite, check_median_rule, missing_days, no_date
 from darkmarket_estimates.engines.protocol import Rates
 from darkmarket_estimates.engines.schema import Schema
@@ -114,18 +114,22 @@ class MemoryTable:
         if not rule.uses_median:
             return self.keep(~refused, str(rule))
         assert self.listing is not None
-        median, seen = grouped_median(self.price, self.listing.codes, ~refused, len(self.listing.labels))
-        own, acts = median[self.listing.codes], seen[self.listing.codes] >= rule.min_observations
+        listing, n = self.listing.codes, len(self.listing.labels)
+        some = np.flatnonzero(reached(rule, self.price, listing, ~refused, n)[listing])
+        own = grouped_median(self.price[some], listing[some], ~refused[some], n)[0][listing[some]]
         if rule.upper_multiple is not None:
-            refused |= acts & (self.price > rule.upper_multiple * own)
+            refused[some] |= self.price[some] > rule.upper_multiple * own
         if rule.lower_multiple is not None:
-            refused |= acts & (self.price < rule.lower_multiple * own)
+            refused[some] |= self.price[some] < rule.lower_multiple * own
         if rule.action == "drop":
             return self.keep(~refused, str(rule))
-        accepted, n_accepted = grouped_median(self.price, self.listing.codes, ~refused, len(self.listing.labels))
-        hopeless = refused & (n_accepted[self.listing.codes] == 0)
+        theirs = np.zeros(n, dtype=bool)
+        theirs[listing[refused]] = True
+        some = np.flatnonzero(theirs[listing])
+        accepted, n_accepted = grouped_median(self.price[some], listing[some], ~refused[some], n)
+        hopeless = refused & (n_accepted[listing] == 0)
         mended = refused & ~hopeless
-        price = np.where(mended, accepted[self.listing.codes], self.price)
+        price = np.where(mended, accepted[listing], self.price)
         after = float((self.unit * price * self.count)[mended].sum())
         table = replace(self, price=price, audit=self.audit.add(self.entry(str(rule), mended, after)))
         return table.keep(~hopeless, MENDED_NOWHERE)
@@ -193,15 +197,22 @@ class MemoryTable:
         """Whether a row is the first of its listing in its cell, and the listing's money there."""
         if self.listing is None or self.schema.duplicates in ("error", "first", "largest"):
             return None, None  # one row a listing
-        width = len(self.listing.labels)
-        pairs, pair = kernels.ranks(cell * np.int64(width) + self.listing.codes, n_cells * width)
-        if len(pairs) == len(cell):
-            return None, None
-        row_of = np.empty(len(pairs), dtype=np.int64)
+        listing, width = self.listing.codes, len(self.listing.labels)
+        owner = np.empty(width, dtype=np.int64)
+        owner[listing] = cell
+        if (owner[listing] == cell).all():  # most tables: a listing lies in one cell
+            pair, n_pairs = listing, width
+        else:
+            pairs, pair = kernels.ranks(cell * np.int64(width) + listing, n_cells * width)
+            n_pairs = len(pairs)
+        row_of = np.full(n_pairs, -1)
         row_of[pair[::-1]] = np.arange(len(pair) - 1, -1, -1)
+        row_of = row_of[row_of >= 0]
+        if len(row_of) == len(cell):
+            return None, None
         first = np.zeros(len(cell))
         first[row_of] = 1.0
-        return first, np.bincount(pair, weights=self.value, minlength=len(pairs))[pair]
+        return first, np.bincount(pair, weights=self.value, minlength=n_pairs)[pair]
 
     def to_frame(self) -> pd.DataFrame:
         """The rows that are kept, as arrays."""

@@ -125,6 +125,14 @@ def test_sums_are_those_by_hand_to_the_last_bit(n, n_cells, way, given, monkeypa
         assert values.tolist() == want[name], name
 
 
+@pytest.mark.parametrize(("given", "taken"), [("int64", "int64"), ("int16", "int64"), ("float64", "float64")])
+def test_counts_reach_the_compiled_pass_as_they_come(given, taken):
+    """A column of a million whole numbers is not copied, and no fraction is cut off on the way."""
+    count, seen = np.arange(4, dtype=given), []
+    kernels._by_kernel(lambda *columns: seen.append(columns[2]), 2, np.zeros(4, dtype=np.int64), np.ones(4), count, None)
+    assert seen[0].dtype == taken and np.array_equal(seen[0], count) and np.shares_memory(seen[0], count) is (given == taken)
+
+
 def test_sums_beyond_the_floats_are_infinite_both_ways(monkeypatch):
     """And no warning on the way: they are refused with the largest price when all are made."""
     pytest.importorskip("numba", reason="numba is not installed")

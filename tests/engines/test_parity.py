@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,18 @@ def test_many_touched_rows_come_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(lazy, "CHUNK", 20)
     for kind in ("parquet", "relation"):
         assert_parity(repeated_listings(), tmp_path, kind, RULES["all"], {"by": BY}, **ROLES, date="day", duplicates="keep")
+
+
+def test_sums_of_parts_are_few_and_merge_with_their_like():
+    """A hundred parts of a million vendors each would not fit into memory side by side."""
+    from darkmarket_estimates.engines.lazy import _push
+
+    sums, held = [], []
+    for i in range(1, 101):
+        _push(sums, 1, f"{i} ")  # texts show the order
+        held.append(len(sums))
+        assert sum(parts for parts, _ in sums) == i and all(a > b for (a, _), (b, _) in itertools.pairwise(sums))
+    assert max(held) == 6 and "".join(text for _, text in sums) == "".join(f"{i} " for i in range(1, 101))
 
 
 def test_small_files_and_the_same_files_left_where_they_are(tmp_path):
