@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +19,11 @@ def table(tmp_path):
 
 def call(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_the_package_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "darkmarket_estimates", "estimate"], capture_output=True, text=True)
+    assert done.returncode == 2 and "python -m darkmarket_estimates estimate" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_floor_and_table_of_groups(table):

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(darkmarket_estimates.__file__).parent
 ORDER = ["_version", "errors", "_checks", "review_share", "assumptions", "audit", "totals", "_render", "distribution", "plots",
          "coverage", "factors", "inference", "undetected", "unseen_bounds", "rows", "prose", "budget", "concentration",
          "comparison", "figures", "as_tables", "compared", "estimate", "estimator",
-         "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli"]
+         "engines", "listings", "api", "bayes", "simulate", "evaluation", "published", "demand", "triangulate", "cli", "__main__"]
 
 
 def room(path: pathlib.Path) -> str:
