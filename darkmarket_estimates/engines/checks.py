@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from darkmarket_estimates.audit import Audit
-from darkmarket_estimates.engines import kernels
+from darkmarket_estimates.engines import identities, kernels
 from darkmarket_estimates.engines.duplicates import apply_policy
 from darkmarket_estimates.engines.memory import MemoryTable
 from darkmarket_estimates.engines.plan import unusable
 from darkmarket_estimates.engines.schema import Schema
 from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import DataError
-from darkmarket_estimates.totals import MISSING, WITHIN, Key
-from darkmarket_estimates.totals.cells import inverse
 
 #: What each role allows, and what to do about the rest: (expected, fix).
 PRICE = ("finite numbers >= 0",
@@ -28,8 +25,6 @@ MONEY = ("below 1e308", "no price is that high: drop the row, and say so")
 CAPTURED = "a listing in the table was seen at least once, and at most once a scrape"
 #: The ends of the positive floats.
 _LEAST, _MOST = 5e-324, np.finfo(float).max
-VENDOR_FIX = "vendors are the unit of uncertainty: give each unknown one an id of its own, or leave the rows out and say so"
-LISTING_FIX = "leave listing= out"
 
 
 def open_table(source: Source, schema: Schema) -> MemoryTable:
@@ -54,7 +49,10 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
         days = source.numbers(schema.days, "days")
         _refuse(source, schema, schema.days, days, "days", *DAYS, low=_LEAST)
         unit = 1.0 / days
-    vendor, listing, markets = _identities(source, schema)
+    market = None if schema.market is None else source.labels(schema.market)
+    vendor = identities.vendors(source, schema, market)
+    listing = None if schema.listing is None else identities.listings(source, schema, market)
+    markets = () if market is None else identities.check_markets(market, str(schema.market)).labels
     if schema.currency_column is not None:
         schema = replace(schema, currency=one_currency(schema, source.labels(schema.currency_column).labels))
     _check_captures(source, schema)
@@ -96,57 +94,6 @@ def _refuse(
     raise unusable(role, int(bad.sum()), len(source) if source.ordered else None,
                    source.place(column, at, names=schema.names), expected, "missing" if math.isnan(value) else repr(value),
                    fix)
-
-
-def _identities(source: Source, schema: Schema) -> tuple[Key, Key | None, tuple[str, ...]]:
-    """Vendor and listing within their market; numbers that stand for vendors may be in their own order."""
-
-    def identity(read: Callable[[str], Key], column: str, role: str, fix: str) -> Key:
-        key = read(column)
-        if MISSING in key.labels:
-            absent = key.codes == key.labels.index(MISSING)
-            place = source.place(column, int(np.argmax(absent)), names=schema.names)
-            raise missing_identity(role, int(absent.sum()), place, fix)
-        return key
-
-    vendor = identity(source.codes if schema.market is None else source.labels, schema.vendor, "the vendor", VENDOR_FIX)
-    listing = None if schema.listing is None else identity(source.labels, schema.listing, "the listing", LISTING_FIX)
-    if schema.market is None:
-        return vendor, listing, ()
-    market = check_markets(source.labels(schema.market), schema.market)
-    if schema.vendor_scope == "market":
-        vendor = within(market, vendor)
-    return vendor, None if listing is None else within(market, listing), market.labels
-
-
-def missing_identity(role: str, n: int, where: str, fix: str) -> DataError:
-    """The error on rows without a vendor or a listing."""
-    return DataError(f"{role} is missing in {n:,} row(s)", where=where,
-                     expected=f"every row names its {role.split()[-1]}", got="missing", fix=fix)
-
-
-def check_markets(market: Key, column: str) -> Key:
-    """Refuse the one character that stands between a market and a vendor: two pairs could be one text."""
-    bad = next((text for text in market.labels if WITHIN in text), None)
-    if bad is not None:
-        raise DataError("the name of a market holds the separator of keys", where=f"column {column!r}", got=repr(bad),
-                        expected=f"names without {WITHIN!r}", fix="rename that market")
-    return Key(market.codes, tuple(market.labels))
-
-
-def within(outer: Key, inner: Key) -> Key:
-    """The pairs that occur, as one key with sorted labels; no outer label holds the separator."""
-    width = max(len(inner.labels), 1)
-    pairs, codes = kernels.ranks(outer.codes * np.int64(width) + inner.codes, max(len(outer.labels), 1) * width)
-    starts = np.searchsorted(pairs, np.arange(len(outer.labels) + 1) * width).tolist()
-    inners, theirs, labels = (pairs % width).tolist(), tuple(inner.labels), []
-    for text, start, end in zip(outer.labels, starts, starts[1:]):
-        prefix = f"{text}{WITHIN}"
-        labels += [prefix + theirs[i] for i in inners[start:end]]
-    if not any(b.startswith(a) for a, b in zip(outer.labels, outer.labels[1:])):
-        return Key(codes, tuple(labels))  # sorted as pairs, sorted as texts
-    order = sorted(range(len(labels)), key=labels.__getitem__)
-    return Key(inverse(np.array(order))[codes], tuple(labels[i] for i in order))
 
 
 def _check_captures(source: Source, schema: Schema) -> None:

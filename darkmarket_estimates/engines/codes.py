@@ -48,6 +48,27 @@ def encode(values: pa.ChunkedArray, column: str) -> Key:
     return Key(rank[codes], tuple(labels))
 
 
+def distinct(values: pa.ChunkedArray) -> tuple[np.ndarray, int] | None:
+    """Codes of the distinct texts or whole numbers of a column, in no order, and how many there are.
+
+    No label is made, which takes most of the time of `encode` where each row is a listing. None where a label is missing,
+    and for other types, of which two values can be one label.
+    """
+    if values.null_count or not (is_text(values.type) or pa.types.is_integer(values.type)):
+        return None
+    if (starts := _sorted_starts(values)) is not None:
+        missing = pc.index(values, MISSING).as_py()
+        return (np.cumsum(starts) - 1, int(starts.sum())) if missing < 0 else None
+    if (quick := _counted_key(values)) is not None:
+        return quick.codes, len(quick.labels)
+    encoded = pc.dictionary_encode(values).combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):  # an empty table has no chunk to combine
+        return np.empty(0, dtype=np.int64), 0
+    if is_text(values.type) and pc.index(encoded.dictionary, MISSING).as_py() >= 0:
+        return None
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+
+
 def label(value: Any) -> str:
     """Text of a label, the same from every engine: 2014.0 is "2014", days are ISO, decimals end in no 0, zones are UTC."""
     if isinstance(value, str):
@@ -84,8 +105,8 @@ def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
     return labels, np.array([index[t] for t in texts], dtype=np.int64)
 
 
-def _sorted_key(values: pa.ChunkedArray) -> Key | None:
-    """Codes of text that is sorted as it stands, which needs no dictionary; None where it is not."""
+def _sorted_starts(values: pa.ChunkedArray) -> np.ndarray | None:
+    """Where each label begins in text that is sorted as it stands, which needs no dictionary; None where it is not."""
     if not is_text(values.type) or len(values) < _WORTH or values.null_count or values.num_chunks != 1:
         return None
     text = values.chunk(0)
@@ -93,8 +114,14 @@ def _sorted_key(values: pa.ChunkedArray) -> Key | None:
         first, second = text[:rows - 1], text[1:rows]
         if not pc.all(pc.less_equal(first, second)).as_py():
             return None
-    starts = np.concatenate([[True], np.asarray(pc.not_equal(first, second))])
-    labels = text.filter(pa.array(starts)).to_pylist()
+    return np.concatenate([[True], np.asarray(pc.not_equal(first, second))])
+
+
+def _sorted_key(values: pa.ChunkedArray) -> Key | None:
+    """Codes of text that is sorted as it stands; None where it is not."""
+    if (starts := _sorted_starts(values)) is None:
+        return None
+    labels = values.chunk(0).filter(pa.array(starts)).to_pylist()
     at = bisect.bisect_left(labels, MISSING)
     if at < len(labels) and labels[at] == MISSING:
         return None  # refused below

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from darkmarket_estimates.engines import checks, sql
+from darkmarket_estimates.engines import checks, identities, sql
 from darkmarket_estimates.engines.schema import Schema
 
 
@@ -35,9 +35,9 @@ def problems(schema: Schema, columns: sql.Columns) -> tuple[Problem, ...]:
         found += numeric(s.count, s.counted, "c", "c < 0 OR c <> floor(c)", checks.COUNT)
     if s.days is not None:
         found += numeric(s.days, "days", "d", "d <= 0", checks.DAYS)
-    found.append(Problem("vendor IS NULL", s.vendor, "the vendor", fix=checks.VENDOR_FIX, kind="missing"))
+    found.append(Problem("vendor IS NULL", s.vendor, "the vendor", fix=identities.VENDOR_FIX, kind="missing"))
     if s.listing is not None:
-        found.append(Problem("listing IS NULL", s.listing, "the listing", fix=checks.LISTING_FIX, kind="missing"))
+        found.append(Problem("listing IS NULL", s.listing, "the listing", fix=identities.LISTING_FIX, kind="missing"))
     if s.currency_column is not None:
         found.append(Problem(f"money IS DISTINCT FROM {sql.text(s.currency)}", s.currency_column, "currency",
                              kind="currency"))

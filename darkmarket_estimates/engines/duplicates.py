@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from darkmarket_estimates.engines.identities import named_listings
 from darkmarket_estimates.engines.memory import MemoryTable
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import WITHIN
@@ -18,17 +19,18 @@ def words(policy: str) -> str:
 
 def apply_policy(table: MemoryTable) -> MemoryTable:
     """Apply the policy of the schema. The audit has its line also where nothing was repeated: parts must add up."""
-    schema, listing = table.schema, table.listing
-    if listing is None or schema.duplicates == "keep":
+    schema = table.schema
+    if table.listing_as_read is None or schema.duplicates == "keep":
         return table
-    codes = listing.codes
-    times = np.bincount(codes, minlength=len(listing.labels))
+    codes, n = table.listing_as_read
+    times = np.bincount(codes, minlength=n)
     several = bool((times > 1).any())
     if schema.duplicates == "error":
         if several:
             at = int(np.argmax(times[codes] > 1))
+            key = named_listings(table.source, schema)
             raise repeated(int((times > 1).sum()), table.source.place(str(schema.listing), at, names=schema.names),
-                           listing.labels[codes[at]], int(times[codes[at]]))
+                           key.labels[key.codes[at]], int(times[codes[at]]))
         return table
     if schema.duplicates == "sum":
         return _summed(table, codes, times)

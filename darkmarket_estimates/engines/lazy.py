@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from darkmarket_estimates._version import __version__
 from darkmarket_estimates.audit import Audit, Entry
-from darkmarket_estimates.engines import alarms, checks, duplicates, kernels, sql
+from darkmarket_estimates.engines import alarms, checks, duplicates, identities, kernels, sql
 from darkmarket_estimates.engines.capabilities import refuse
 from darkmarket_estimates.engines.duckdb import Place, Session
 from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty, lowest_cap
@@ -104,7 +104,7 @@ class LazyTable(PlannedTable):
             if query.refuses_repeats:
                 raise_repeated(session, query)
             kept = _by_vendor(cells.column("who"), status == 0)
-            markets = () if self.schema.market is None else checks.check_markets(
+            markets = () if self.schema.market is None else identities.check_markets(
                 Source(pa.table({"market": pc.unique(cells.column("market").filter(pa.array(status == 0)))})).labels("market"),
                 self.schema.market).labels
             own, more, prices = self._touched(session, query, touched, n_touched)
@@ -162,7 +162,7 @@ class LazyTable(PlannedTable):
         if schema.captures is not None:
             keys[CAPTURES] = Key.encode(cells.column("captures").to_numpy().astype(np.int64))
         vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
-        keys[VENDOR] = checks.within(source.labels("market"), vendor) if (
+        keys[VENDOR] = identities.within(source.labels("market"), vendor) if (
             schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
         merged_keys, merged = kernels.merged(keys, sums)
         header = Header(

@@ -12,6 +12,7 @@ from darkmarket_estimates._version import __version__
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines import alarms, kernels
+from darkmarket_estimates.engines.identities import Listing, named_listings
 from darkmarket_estimates.engines.medians import grouped_median, reached
 from darkmarket_estimates.engines.plan import MENDED_NOWHERE, check_finite, check_median_rule, missing_days, no_date
 from darkmarket_estimates.engines.protocol import Rates
@@ -35,9 +36,10 @@ class MemoryTable:
     price, count, unit : float array of shape (n,)
         Price in the present currency, reviews or sales (whole numbers where they came so), and 1 / days of the row's own
         exposure (1 without ``days=``).
-    vendor_as_read, listing : Key of n codes
-        Within their market; vendors that are numbers may be in the order of the numbers. `listing` is None where the
-        table names none.
+    vendor_as_read : Key of n codes
+        Within their market; vendors that are numbers may be in the order of the numbers.
+    listing_as_read : Listing of n codes or None
+        Within their market; None where the table names none.
     """
 
     source: Source
@@ -47,7 +49,7 @@ class MemoryTable:
     count: np.ndarray
     unit: np.ndarray
     vendor_as_read: Key
-    listing: Key | None
+    listing_as_read: Listing | None
     markets: tuple[str, ...]
     currency: str
     conversions: tuple[str, ...]
@@ -57,6 +59,14 @@ class MemoryTable:
     def vendor(self) -> Key:
         """Vendor of each row, in the order of their names."""
         return self.vendor_as_read.in_order()
+
+    @property
+    def listing(self) -> Key | None:
+        """Listing of each row, in the order of their names; None where the table names none."""
+        if self.listing_as_read is None:
+            return None
+        key = named_listings(self.source, self.schema)
+        return key if self.kept is None else Key(key.codes[self.kept], key.labels)
 
     @property
     def rows(self) -> np.ndarray:
@@ -100,7 +110,7 @@ class MemoryTable:
             self, kept=rows if self.kept is None else self.kept[rows], price=self.price[rows], count=self.count[rows],
             unit=self.unit[rows] if self.schema.days else self.unit[:len(rows)],
             vendor_as_read=Key(self.vendor_as_read.codes[rows], self.vendor_as_read.labels),
-            listing=None if self.listing is None else Key(self.listing.codes[rows], self.listing.labels), audit=audit,
+            listing_as_read=None if self.listing_as_read is None else self.listing_as_read.take(rows), audit=audit,
         )
 
     # -- rules ------------------------------------------------------------------------------------------------------
@@ -113,8 +123,8 @@ class MemoryTable:
         refused = np.zeros(len(self.price), dtype=bool) if rule.cap is None else self.price > rule.cap
         if not rule.uses_median:
             return self.keep(~refused, str(rule))
-        assert self.listing is not None
-        listing, n = self.listing.codes, len(self.listing.labels)
+        assert self.listing_as_read is not None
+        listing, n = self.listing_as_read
         some = np.flatnonzero(reached(rule, self.price, listing, ~refused, n)[listing])
         own = grouped_median(self.price[some], listing[some], ~refused[some], n)[0][listing[some]]
         if rule.upper_multiple is not None:
@@ -195,9 +205,9 @@ class MemoryTable:
 
     def _per_listing(self, cell: np.ndarray, n_cells: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Whether a row is the first of its listing in its cell, and the listing's money there."""
-        if self.listing is None or self.schema.duplicates in ("error", "first", "largest"):
+        if self.listing_as_read is None or self.schema.duplicates in ("error", "first", "largest"):
             return None, None  # one row a listing
-        listing, width = self.listing.codes, len(self.listing.labels)
+        listing, width = self.listing_as_read
         owner = np.empty(width, dtype=np.int64)
         owner[listing] = cell
         if (owner[listing] == cell).all():  # most tables: a listing lies in one cell

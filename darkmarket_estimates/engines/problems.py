@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from darkmarket_estimates.engines import sql
-from darkmarket_estimates.engines.checks import missing_identity, one_currency
+from darkmarket_estimates.engines.checks import one_currency
 from darkmarket_estimates.engines.duckdb import Session
 from darkmarket_estimates.engines.duplicates import repeated
+from darkmarket_estimates.engines.identities import missing_identity
 from darkmarket_estimates.engines.plan import Convert, missing_days, no_date, unusable
 from darkmarket_estimates.engines.query import Query
 from darkmarket_estimates.engines.rows import NO_RATE

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from darkmarket_estimates import _checks as check
-from darkmarket_estimates.engines.codes import encode, is_text, label
+from darkmarket_estimates.engines.codes import distinct, encode, is_text, label
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.totals import Key
 
@@ -91,6 +91,10 @@ class Source:
     def codes(self, column: str) -> Key:
         """The same, but numbers may be in their own order, and the codes of a million rows the array that the caller holds."""
         return encode(_plain(self.table.column(column)), column)
+
+    def distinct(self, column: str) -> tuple[np.ndarray, int] | None:
+        """Codes of a column without labels, in no order, and their number; None where only labels tell values apart."""
+        return distinct(_plain(self.table.column(column)))
 
     def days(self, column: str, role: str) -> np.ndarray:
         """A column as datetime64[D]; missing is NaT. Instants with a time zone are days in UTC."""

@@ -48,9 +48,6 @@ def _fitted(
     if not isinstance(table, MemoryTable):
         raise NotSupportedError("a detection model is fitted on the listings themselves", got="a table that is not in memory",
                                 fix='engine="memory"')
-    if table.listing is None:
-        rows = len(table.rows)
-        table = replace(table, listing=Key(np.arange(rows), tuple(map(str, range(rows)))))
     k = table.source.numbers(column, "captures")[table.rows].astype(np.int64)
     return with_detection(totals, table, names, bands, k, occasions, model)
 

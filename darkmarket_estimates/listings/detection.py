@@ -30,7 +30,7 @@ def with_detection(
     totals : Totals
         ``table.totals(by, bands)``.
     k : int array of shape (rows,)
-        Captures of each row's listing.
+        Captures of each row's listing; a row is one of its own where the table names none.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def with_detection(
         ``n_valued``: listings of positive value. ``ht_value``: sum y / pi*. ``ht_missing``: sum y^2 (1 - pi*) / pi*^2.
         ``ht_gradient_0``, ...: D by coefficient.
     """
-    assert table.listing is not None
-    listing, n = table.listing.codes, len(table.listing.labels)
+    key = table.listing
+    listing, n = (np.arange(len(table)), len(table)) if key is None else (key.codes, len(key.labels))
     y = np.bincount(listing, weights=table.value, minlength=n)
 
     def weighted(w: np.ndarray, column: str = "value") -> np.ndarray:
@@ -52,8 +52,8 @@ def with_detection(
     here = np.unique(listing)
     captures = np.zeros(n, dtype=np.int64)
     captures[listing] = k
-    fit = huggins(captures=captures[here], occasions=occasions, covariates=_covariates(table, spec, here, n),
-                  clusters=_vendors(table, here, n) if spec.clustered else None)
+    fit = huggins(captures=captures[here], occasions=occasions, covariates=_covariates(table, spec, listing, here, n),
+                  clusters=_vendors(table, listing, here, n) if spec.clustered else None)
     scale, slope, root = np.zeros(n), np.zeros(n), np.zeros(n)
     scale[here] = 1 / fit.pi_star
     root[here] = np.sqrt(1 - fit.pi_star) / fit.pi_star
@@ -82,11 +82,9 @@ def _record(spec: Huggins, fit: HugginsFit, y: np.ndarray) -> Detection:
     )
 
 
-def _covariates(table: MemoryTable, spec: Huggins, here: np.ndarray, n: int) -> Any:
+def _covariates(table: MemoryTable, spec: Huggins, codes: np.ndarray, here: np.ndarray, n: int) -> Any:
     if not spec.covariates:
         return None
-    assert table.listing is not None
-    codes = table.listing.codes
     rows = np.bincount(codes, minlength=n)[here]
     out = []
     for name in spec.covariates:
@@ -105,9 +103,8 @@ def _covariates(table: MemoryTable, spec: Huggins, here: np.ndarray, n: int) -> 
     return np.stack(out, axis=1)
 
 
-def _vendors(table: MemoryTable, here: np.ndarray, n: int) -> np.ndarray:
+def _vendors(table: MemoryTable, codes: np.ndarray, here: np.ndarray, n: int) -> np.ndarray:
     """Vendor of each listing (that of its last row)."""
-    assert table.listing is not None
     vendor = np.zeros(n, dtype=np.int64)
-    vendor[table.listing.codes] = table.vendor.codes
+    vendor[codes] = table.vendor.codes
     return vendor[here]

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from darkmarket_estimates.audit import Entry
-from darkmarket_estimates.engines.checks import COUNT, LISTING_FIX, PRICE, VENDOR_FIX, missing_identity
-from darkmarket_estimates.engines.checks import within as within_market
+from darkmarket_estimates.engines.checks import COUNT, PRICE
+from darkmarket_estimates.engines.identities import LISTING_FIX, VENDOR_FIX, missing_identity
+from darkmarket_estimates.engines.identities import within as within_market
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
 from darkmarket_estimates.errors import DataError
