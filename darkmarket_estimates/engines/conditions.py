@@ -50,15 +50,19 @@ def problems(schema: Schema, columns: sql.Columns) -> tuple[Problem, ...]:
 
 
 def fine(schema: Schema, columns: sql.Columns) -> str:
-    """True only where nothing is wrong: comparisons alone, NaN being above every number in DuckDB."""
+    """True only where nothing is wrong.
+
+    What must not be NaN is asked by isfinite(): the bounds that a Parquet file states leave NaN out, and DuckDB takes
+    a comparison that holds for the bounds for one that holds for every row.
+    """
     s, zero, top = schema, sql.number(0), sql.number(sys.float_info.max)
-    u = "" if s.days is None else "u * "
-    found = [f"price_0 BETWEEN {zero} AND {top}", f"{u}price_0 * c <= {top}", "vendor IS NOT NULL"]
+    u = "" if s.days is None else "u * "  # a count or a price that is NaN or infinite makes the product so
+    found = [f"price_0 >= {zero}", f"isfinite({u}price_0 * c)", "vendor IS NOT NULL"]
     if s.count is not None:
-        found += [f"c >= {zero}"] if columns.is_whole(s.count) else [f"c BETWEEN {zero} AND {top}", "c = floor(c)"]
+        found += [f"c >= {zero}", *([] if columns.is_whole(s.count) else ["c = floor(c)"])]
     found += [] if s.days is None else [f"d > {zero}", f"d <= {top}"]
     found += [] if s.listing is None else ["listing IS NOT NULL"]
     found += [] if s.currency_column is None else [f"money = {sql.text(s.currency)}"]
-    found += [] if s.captures is None else [f"captures BETWEEN {sql.number(1)} AND {sql.number(s.occasions or 1)}",
-                                            "captures = floor(captures)"]
+    found += [] if s.captures is None else ["isfinite(captures)", "captures = floor(captures)",
+                                            f"captures BETWEEN {sql.number(1)} AND {sql.number(s.occasions or 1)}"]
     return " AND ".join(found)

@@ -152,7 +152,8 @@ class Query(Rows):
 
     def repeats(self, source: str) -> str:
         """Hashes of listings that stand on more than one row."""
-        return f"SELECT {self.listing_hash} AS h FROM {source} GROUP BY h HAVING count(*) > 1"
+        # not by our name: the table may have a column of that name
+        return f"SELECT {self.listing_hash} AS h FROM {source} GROUP BY ALL HAVING count(*) > 1"
 
     # -- parts of statements ----------------------------------------------------------------------------------------
 

@@ -17,11 +17,13 @@ N = 3_000
 IDS = np.random.default_rng(5).integers(0, 700, N)
 COLUMNS = {
     "text": [f"l{i}" for i in IDS], "sorted text": sorted(f"l{i}ü" for i in IDS), "one text": ["x"] * N,
-    "numbers": IDS, "small numbers": (IDS % 100).astype(np.int8), "far numbers": IDS * 10**15, "unsigned": IDS.astype(np.uint64) + 2**63,
+    "numbers": IDS, "small numbers": (IDS % 100).astype(np.int8), "far numbers": IDS * 10**15,
+    "unsigned": IDS.astype(np.uint64) + 2**63,
     "negative": -IDS, "fractions": IDS / 2, "decimals": [decimal.Decimal(int(i)) / 4 for i in IDS],
     "days": np.datetime64("2016-01-01") + IDS.astype("timedelta64[D]"), "yes or no": IDS % 2 == 0,
     "chunks": pa.chunked_array([[f"l{i}" for i in IDS[:1_000]], [f"l{i}" for i in IDS[1_000:]]]),
-    "categories": pa.array([f"l{i}" for i in IDS]).dictionary_encode(), "views": pa.array([f"l{i}" for i in IDS]).cast(pa.string_view()),
+    "categories": pa.array([f"l{i}" for i in IDS]).dictionary_encode(),
+    "views": pa.array([f"l{i}" for i in IDS]).cast(pa.string_view()),
     "large text": pa.array([f"l{i}" for i in IDS], pa.large_string()),
 }
 
@@ -41,7 +43,8 @@ def schema(market=None):
 def test_listings_are_those_with_names(kind, markets):
     ids = COLUMNS[kind]
     texts = pa.array(ids).to_pylist() if not isinstance(ids, pa.ChunkedArray) else ids.to_pylist()
-    of = {None: None, "one each": [f"m{len(str(text)) % 3}" for text in texts], "several": [f"m{i % 3}" for i in range(N)]}[markets]
+    of = {None: None, "one each": [f"m{len(str(text)) % 3}" for text in texts],
+          "several": [f"m{i % 3}" for i in range(N)]}[markets]
     source = source_of(ids) if of is None else source_of(ids, market=of)
     plan = schema() if of is None else schema(market="market")
     found = identities.listings(source, plan, None if of is None else source.labels("market"))
@@ -61,7 +64,13 @@ def test_a_missing_listing_is_told_of_with_its_row(kind):
             identities.listings(source, schema(market=market), market and source.labels("market"))
 
 
-@pytest.mark.parametrize("ids", [["a", "(missing)", "b"], ["(missing)"] * 1_500 + ["a"], sorted(["(missing)", *"abc"] * 500)])
+def test_nan_is_a_missing_listing_too():
+    ids = np.where(np.arange(N) == 7, np.nan, IDS / 2)
+    with pytest.raises(DataError, match=r"listing is missing in 1 row\(s\)[\s\S]*row 7"):
+        identities.listings(source_of(ids), schema(), None)
+
+
+@pytest.mark.parametrize("ids", [["a", "(missing)", "b"], ["(missing)", "b", "a"], ["(missing)"] * 1_500 + ["a"], sorted(["(missing)", *"abc"] * 500)])
 def test_a_listing_that_bears_our_name_for_none_is_refused(ids):
     """Also in sorted text, which is looked up where it stands."""
     with pytest.raises(DataError, match="group without a label"):
@@ -85,4 +94,5 @@ def test_codes_and_names_stay_together_when_rows_go():
     table = Listings(frame, **ROLES, duplicates="keep")._table
     kept = table.keep(np.array([False, True, True, True]), "a rule")
     assert kept.listing.take().tolist() == ["a", "b", "c"] and table.listing.take().tolist() == ["b", "a", "b", "c"]
-    assert len(set(kept.listing_as_read.codes.tolist())) == 3 and Listings(frame, **{**ROLES, "listing": None})._table.listing is None
+    assert len(set(kept.listing_as_read.codes.tolist())) == 3
+    assert Listings(frame, **{**ROLES, "listing": None})._table.listing is None
