@@ -95,7 +95,7 @@ class Mixture(BaseLaw):
 class ScaledMixture(BaseLaw):
     """Law of T x M for a common factor M with these nodes: P(T M <= q) = sum of weight x F(q / factor).
 
-    The law must be wider than the steps between the nodes, else their steps show:
+    With `about` it is the excess over that number which is multiplied: the law of about + (T - about) x M. The law must be wider than the steps between the nodes, else their steps show:
     `darkmarket_estimates.distribution.relative.scaled` chooses the nodes so.
 
     Examples
@@ -108,6 +108,7 @@ class ScaledMixture(BaseLaw):
     law: Law
     factors: np.ndarray
     weights: np.ndarray
+    about: float = 0.0
 
     def __post_init__(self) -> None:
         factors = checks.float_array(self.factors, "factors")
@@ -120,26 +121,27 @@ class ScaledMixture(BaseLaw):
     @property
     def mean(self) -> float:
         """Product of the means."""
-        return self.law.mean * float(self.weights @ self.factors)
+        return self.about + (self.law.mean - self.about) * float(self.weights @ self.factors)
 
     @property
     def variance(self) -> float:
         """E[T^2] E[M^2] - (E T E M)^2, written without cancellation."""
         centre = float(self.weights @ self.factors)
         spread = float(self.weights @ (self.factors - centre) ** 2)
-        return self.law.variance * (centre**2 + spread) + self.law.mean**2 * spread
+        return self.law.variance * (centre**2 + spread) + (self.law.mean - self.about) ** 2 * spread
 
     def _cdf(self, x: np.ndarray) -> np.ndarray:
         out = np.empty(x.shape)
         chunk = max(1, 1_000_000 // len(self.factors))
         for start in range(0, len(x), chunk):
             part = x[start : start + chunk]
-            out[start : start + chunk] = _cdf_of(self.law, part[:, None] / self.factors) @ self.weights
+            inner = self.about + (part[:, None] - self.about) / self.factors if self.about else part[:, None] / self.factors
+            out[start : start + chunk] = _cdf_of(self.law, inner) @ self.weights
         return out
 
     def _quantile(self, p: np.ndarray) -> np.ndarray:
         used = self.factors[self.weights > 0]
-        ends = np.outer([used.min(), used.max()], self.law.quantile(p))
+        ends = self.about + np.outer([used.min(), used.max()], self.law.quantile(p) - self.about)
         return _between(self._cdf, p, ends.min(axis=0), ends.max(axis=0))
 
 

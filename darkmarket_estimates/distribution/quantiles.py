@@ -17,8 +17,10 @@ MOST_TERMS, AT_ONCE = 4096, 2**16
 #: Factors of a grid that a first look takes, and how far the answer may lie from it.
 FEW, NEAR = 20, 1e-5
 
-#: Grids with what their values are multiplied by, and the weights: P(T <= x) = sum of weight x F(x / factor).
-Terms = list[tuple[GridLaw, np.ndarray, np.ndarray]]
+#: Grids with what their values are multiplied by, the weights, and what is added:
+#: P(T <= x) = sum of weight x F((x - shift) / factor).
+Term = tuple[GridLaw, np.ndarray, np.ndarray, np.ndarray]
+Terms = list[Term]
 
 
 def quantiles(laws: Sequence[Law], p: np.ndarray) -> np.ndarray:
@@ -63,14 +65,15 @@ def quantiles(laws: Sequence[Law], p: np.ndarray) -> np.ndarray:
 def _terms(law: Law) -> Terms | None:
     """The grids that a law is made of, or None where it is made of something else, or of too many."""
     if isinstance(law, GridLaw):
-        return [(law, np.ones(1), np.ones(1))]
+        return [(law, np.ones(1), np.ones(1), np.zeros(1))]
     if isinstance(law, PointLaw):
-        return [(GridLaw(np.full(2, law.value), np.array([0.0, 1.0]), law.value, 0.0), np.ones(1), np.ones(1))]
+        return [(GridLaw(np.full(2, law.value), np.array([0.0, 1.0]), law.value, 0.0), np.ones(1), np.ones(1), np.zeros(1))]
     if isinstance(law, ScaledMixture):
         inner = _terms(law.law)
         if inner is None or _number(inner) * len(law.factors) > MOST_TERMS:
             return None
-        return [(grid, np.outer(f, law.factors).ravel(), np.outer(w, law.weights).ravel()) for grid, f, w in inner]
+        return [(grid, np.outer(f, law.factors).ravel(), np.outer(w, law.weights).ravel(),
+                 (law.about + np.outer(shift - law.about, law.factors)).ravel()) for grid, f, w, shift in inner]
     if isinstance(law, Mixture):
         found: Terms = []
         for part, weight in zip(law.laws, law.weights, strict=True):
@@ -78,13 +81,13 @@ def _terms(law: Law) -> Terms | None:
                 inner = _terms(part)
                 if inner is None or _number(found) + _number(inner) > MOST_TERMS:
                     return None
-                found += [(grid, f, weight * w) for grid, f, w in inner]
+                found += [(grid, f, weight * w, shift) for grid, f, w, shift in inner]
         return found
     return None
 
 
 def _number(terms: Terms) -> int:
-    return sum(len(factors) for _, factors, _ in terms)
+    return sum(len(factors) for _, factors, *_ in terms)
 
 
 def _portions(laws: list[tuple[int, Terms]], n_levels: int) -> Iterator[list[tuple[int, Terms]]]:
@@ -102,8 +105,7 @@ def _portions(laws: list[tuple[int, Terms]], n_levels: int) -> Iterator[list[tup
 
 def _inverted(laws: list[Terms], p: np.ndarray, *, look: bool) -> np.ndarray:
     """Quantiles of each law, where asked for with a first look at a few of its factors."""
-    ends = [np.array([np.outer([f.min(), f.max()], grid._quantile(levels)) for grid, f, _ in terms])
-            for terms, levels in zip(laws, p, strict=True)]
+    ends = [np.array([_ends(part, levels) for part in terms]) for terms, levels in zip(laws, p, strict=True)]
     low = np.concatenate([each.min(axis=(0, 1)) for each in ends])
     high = np.concatenate([each.max(axis=(0, 1)) for each in ends])
     slack = 1e-12 * np.maximum(np.abs(low), np.abs(high))  # the parts' own quantiles are rounded
@@ -120,16 +122,26 @@ def _inverted(laws: list[Terms], p: np.ndarray, *, look: bool) -> np.ndarray:
     return found
 
 
-def _thinned(part: tuple[GridLaw, np.ndarray, np.ndarray]) -> tuple[GridLaw, np.ndarray, np.ndarray]:
+def _ends(part: Term, levels: np.ndarray) -> np.ndarray:
+    """Quantiles of a grid under the factors that move them furthest, shape (2, n_levels)."""
+    grid, factor, _, shift = part
+    own = grid._quantile(levels)
+    if not shift.any():
+        return np.outer([factor.min(), factor.max()], own)
+    each = np.outer(factor, own) + shift[:, None]
+    return np.array([each.min(axis=0), each.max(axis=0)])
+
+
+def _thinned(part: Term) -> Term:
     """The same with every so manieth factor, for a first look.
 
     The nodes of a factor are those of a trapezoidal rule, which stays exact to many digits where the law is smooth.
     """
-    grid, factor, weight = part
+    grid, factor, weight, shift = part
     if len(factor) <= FEW:
         return part
     order = np.argsort(factor)[:: -(-len(factor) // FEW)]
-    return grid, factor[order], weight[order] * (weight.sum() / weight[order].sum())
+    return grid, factor[order], weight[order] * (weight.sum() / weight[order].sum()), shift[order]
 
 
 def _nearer(
@@ -169,7 +181,7 @@ class Grids:
     @classmethod
     def of(cls, laws: list[Terms]) -> Grids:
         """From the terms of each law."""
-        parts = [grid for terms in laws for grid, _, _ in terms]
+        parts = [grid for terms in laws for grid, *_ in terms]
         points = np.concatenate([grid.points for grid in parts])
         sizes = np.array([len(grid.points) for grid in parts])
         last = np.cumsum(sizes) - 1
@@ -191,7 +203,7 @@ class Stack:
     start : int array of shape (n_questions + 1,)
         Where the terms of each question begin; a question is a law and a level.
     grid : int array of shape (n_terms,)
-    factor, weight : array of shape (n_terms,)
+    factor, weight, shift : array of shape (n_terms,)
     """
 
     grids: Grids
@@ -199,23 +211,24 @@ class Stack:
     grid: np.ndarray
     factor: np.ndarray
     weight: np.ndarray
+    shift: np.ndarray
 
     @classmethod
     def of(cls, grids: Grids, laws: list[Terms], n_levels: int) -> Stack:
         """From the terms of each law, and their grids."""
         parts = [part for terms in laws for part in terms]
-        grid = np.repeat(np.arange(len(parts)), [len(f) for _, f, _ in parts])
+        grid = np.repeat(np.arange(len(parts)), [len(f) for _, f, *_ in parts])
         numbers = np.array([_number(terms) for terms in laws])
         terms, start = pick(np.concatenate([[0], np.cumsum(numbers)]), np.repeat(np.arange(len(laws)), n_levels))
-        return cls(grids, start, grid[terms], *(np.concatenate([part[i] for part in parts])[terms] for i in (1, 2)))
+        return cls(grids, start, grid[terms], *(np.concatenate([part[i] for part in parts])[terms] for i in (1, 2, 3)))
 
     def cdf(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Values at one place for each of the questions `which`."""
-        start, grid, factor, weight = self.start, self.grid, self.factor, self.weight
+        start, grid, factor, weight, shift = self.start, self.grid, self.factor, self.weight, self.shift
         if len(which) < len(start) - 1:
             terms, start = pick(start, which)
-            grid, factor, weight = grid[terms], factor[terms], weight[terms]
-        height = self._height(np.repeat(x, np.diff(start)) / factor, grid)
+            grid, factor, weight, shift = grid[terms], factor[terms], weight[terms], shift[terms]
+        height = self._height((np.repeat(x, np.diff(start)) - shift) / factor, grid)
         height *= weight
         return np.add.reduceat(height, start[:-1])
 

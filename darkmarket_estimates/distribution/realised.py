@@ -26,6 +26,8 @@ from darkmarket_estimates.errors import AssumptionError, DataError
 _ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
 #: Gauss points of the mean share, by its coefficient of variation beside the law's own at most.
 _POINTS, _RATIOS = (2, 3, 5), np.array([0.2, 0.4, 0.8])
+#: The unreviewed part of a law is stretched at most so much; odds and factors below the last are 0.
+_STRETCH, _NOTHING = 4.0, 1e-12
 
 
 def realised(
@@ -161,8 +163,8 @@ def realised_uncertain_share(
     Mixture
         Where the law is wide beside the uncertainty of the share: of the laws at two to five Gauss points of the share,
         which are exact for a law that changes with it like a polynomial; atoms stay where they are. Else of the laws at
-        five to nine anchors. A node between two anchors has a mixture of their laws, each scaled to the node's own
-        mean: the shape of the law changes slowly with the share, its scale does not.
+        five to nine anchors. A node between two anchors has a mixture of their laws, the unreviewed part of each scaled
+        to the node's own mean: its shape changes slowly with the share, its scale does not, and what was reviewed stays.
 
     Examples
     --------
@@ -211,7 +213,8 @@ def realised_totals_uncertain_share(
                 return [PointLaw(float(total)) for total in vendors.sums[:, 0] * vendors.unit]
             return total_laws(vendors, multiplier)
 
-        laws = _at_points(laws_at, m, w, n=_POINTS[kind]) if kind < len(_POINTS) else _between_anchors(laws_at, m, w)
+        laws = (_at_points(laws_at, m, w, n=_POINTS[kind]) if kind < len(_POINTS)
+                else _between_anchors(laws_at, m, w, vendors.sums[:, 0] * vendors.unit))
         for at, law in zip(some, laws, strict=True):
             out[at] = law
     return out
@@ -231,18 +234,32 @@ def _at_points(laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.n
     return [Mixture(each, weights) for each in zip(*map(laws_at, points.tolist()), strict=True)]
 
 
-def _between_anchors(laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.ndarray) -> list[Mixture]:
-    """Laws at a few shares, those between them scaled to their own mean: the shape changes slowly with the share."""
+def _between_anchors(
+    laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.ndarray, reviewed: np.ndarray
+) -> list[Mixture]:
+    """Laws at a few shares; between them the unreviewed part is scaled to its own mean: its shape changes slowly.
+
+    The reviewed part of each total is there whatever the share is: nothing of the law may lie below it.
+    """
     centre = float(w @ m)
     n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * centre**2)]
     anchors = np.unique(np.interp(special.ndtr(np.linspace(-2.4, 2.4, n_anchors)), np.cumsum(w) - w / 2, m))
+    odds, own = (1 - m) / m, (1 - anchors) / anchors  # unreviewed sales per reviewed one
+    place = np.interp(m, anchors, np.arange(len(anchors)))
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, len(anchors) - 1)
+    # where all but nothing is unreviewed at the anchor above, its few atoms are not stretched to be those of the node
+    part = np.where(odds > _STRETCH * own[above], 0.0, place - below)
     masses, parts = np.zeros(len(anchors)), []
     for i, anchor in enumerate(anchors):
-        hat = w * np.interp(m, anchors, np.eye(len(anchors))[i])
+        hat = w * (np.where(below == i, 1 - part, 0.0) + np.where(above == i, part, 0.0))
         near = hat > 0
         masses[i] = hat.sum()
-        parts.append([ScaledMixture(law, anchor / m[near], hat[near] / masses[i]) for law in laws_at(float(anchor))])
-    return [Mixture(laws, masses) for laws in zip(*parts, strict=True)]
+        if near.any():
+            factors = np.maximum(odds[near] / max(own[i], _NOTHING), _NOTHING)
+            parts.append([ScaledMixture(law, factors, hat[near] / masses[i], about)
+                          for law, about in zip(laws_at(float(anchor)), reviewed.tolist(), strict=True)])
+    return [Mixture(laws, masses[masses > 0]) for laws in zip(*parts, strict=True)]
 
 
 def _pairs(y: Any, q: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -70,7 +70,8 @@ def test_nan_is_a_missing_listing_too():
         identities.listings(source_of(ids), schema(), None)
 
 
-@pytest.mark.parametrize("ids", [["a", "(missing)", "b"], ["(missing)", "b", "a"], ["(missing)"] * 1_500 + ["a"], sorted(["(missing)", *"abc"] * 500)])
+@pytest.mark.parametrize("ids", [["a", "(missing)", "b"], ["(missing)", "b", "a"], ["(missing)"] * 1_500 + ["a"],
+                                 sorted(["(missing)", *"abc"] * 500)])
 def test_a_listing_that_bears_our_name_for_none_is_refused(ids):
     """Also in sorted text, which is looked up where it stands."""
     with pytest.raises(DataError, match="group without a label"):
@@ -85,8 +86,9 @@ def test_no_name_of_a_listing_is_made(monkeypatch):
     monkeypatch.setattr(identities, "named_listings", lambda *_: pytest.fail("somebody named all listings"))
     assert Listings(frame, **ROLES, market="market", duplicates="keep").totals().sum("n_listings") == want == len(set(IDS))
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"listing id\(s\) stand on more than one row[\s\S]*'m / l"):
-        Listings(frame, **ROLES, market="market")
+    twice = pd.DataFrame({"id": ["d", "c", "b", "b", "a"], "seller": "s", "price": 1.0, "reviews": 1, "market": "m"})
+    with pytest.raises(DataError, match=r"1 listing id\(s\) stand on more than one row[\s\S]*row 2[\s\S]*'m / b' on 2 rows"):
+        Listings(twice, **ROLES, market="market")
 
 
 def test_codes_and_names_stay_together_when_rows_go():

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from darkmarket_estimates import DataError, HoldingPrice, Listings
@@ -140,3 +141,39 @@ def test_adding_parts_after_a_conversion():
     a, b = (listings(frame[i:i + 1], listing="id", duplicates="largest").to_currency("EUR", ExchangeRate(2.0)).totals()
             for i in range(2))
     assert (a + b).sum("value") == 8 and list((a + b).audit)[-1].value_after == 8
+
+
+NUMBERS = {"price": "price", "reviews": "reviews", "days": "days", "captures": "captures",
+           "the vendor": "seller", "the listing": "id"}
+
+
+@pytest.mark.parametrize("place", ["file", "relation"])
+@pytest.mark.parametrize("role", NUMBERS)
+def test_the_bounds_of_a_parquet_file_leave_nan_out(role, place, tmp_path):
+    """DuckDB concludes from them that a condition holds for every row, and does not ask the rows."""
+    columns = {"price": [1.0, 2.0, 3.0], "reviews": [1.0, 2.0, 3.0], "days": [1.0, 2.0, 3.0], "captures": [1.0, 2.0, 3.0],
+               "seller": [1.5, 2.5, 3.5], "id": [1.5, 2.5, 3.5]}
+    column = NUMBERS[role]
+    columns[column][2] = np.nan
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path)
+    source = f"FROM '{path}'"
+    assert duckdb.sql(f"SELECT sum(CAST(isnan({column}) AS INTEGER)) {source}").fetchall() == [(0,)]
+    roles = {"listing": "id", "days": "days", "captures": "captures", "occasions": 3, "duplicates": "keep"}
+    with pytest.raises(DataError) as ours:
+        listings(pd.DataFrame(columns), **roles).totals()
+    frame, options = (path, {"engine": "lazy"}) if place == "file" else (duckdb.sql(source), {})
+    with pytest.raises(DataError) as theirs:
+        listings(frame, **roles, **options).totals()
+    assert (theirs.value.what, theirs.value.got) == (ours.value.what, ours.value.got)
+    assert column in str(theirs.value.where)
+
+
+@pytest.mark.parametrize("name", ["h", "H", "listing", "n", "market"])
+def test_a_column_may_have_a_name_of_ours(name):
+    """Within a statement a name means the table's column before it means ours."""
+    frame = pd.DataFrame({"price": [1.0, 2.0], "reviews": [1, 1], "seller": ["a", "b"], "id": [7, 7], name: ["x", "y"]})
+    table = listings(relation(frame), listing="id", market=name)
+    assert table.totals().sum("value") == 3
+    with pytest.raises(DataError, match="1 listing id"):
+        listings(relation(frame.assign(**{name: "x"})), listing="id", market=name).totals()
