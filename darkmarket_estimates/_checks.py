@@ -232,3 +232,11 @@ def _in_bytes(n: int) -> str:
 def _short(n: int) -> str:
     """A whole number in a few characters, however many digits it has."""
     return f"{n:,}" if n < 10**15 else f"about 10^{round((n.bit_length() - 0.5) * math.log10(2))}"
+
+
+def currency_code(x: Any, name: str) -> str:
+    """Return `x` if it is text that can be shown, and is not blank, else raise `AssumptionError`."""
+    if not (isinstance(x, str) and x.strip() and x.isprintable()):
+        raise AssumptionError(f"{name} is no text that can be shown", got=shown(x), expected='such as "USD"',
+                              fix="name it; mend the column of the currency, if it is one")
+    return x

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -133,7 +134,8 @@ def test_simulate_then_estimate_then_compare(tmp_path):
 @pytest.mark.parametrize(("text", "message"), [
     ("not toml", "cannot be read"), ("[a]\nshare = 1\n", "a table with keys"), ("a = 1\n", "a table with keys"),
     ('[a]\nreview_rate = "x"\n', "cannot be read"), ("[a]\nbetween_vendor_sd = 0.1\n", "needs --review-rate"),
-])
+    ("[a]\n['cap 10k']\ncap = '10k'\n", "where: the variant 'cap 10k'"), ("[a]\nlevel = 0.9\nconfidence-level = 0.5\n", "twice"),
+], ids=["no-toml", "unknown-key", "no-table", "share", "spread-alone", "the-variant-is-named", "one-thing-twice"])
 def test_variants_that_cannot_be_read(table, tmp_path, text, message):
     (tmp_path / "v.toml").write_text(text)
     result = call("compare", table, *ROLES, "--variants", tmp_path / "v.toml")
@@ -193,12 +195,22 @@ def test_shares_without_room_for_their_error_name_themselves(table, option, text
     assert result.exit_code == 2 and option[2:].replace("-", " ") in result.stderr and "0.8:1" in result.stderr
 
 
-@pytest.mark.parametrize(("options", "hint"), [
-    (["--review-rate", "44%"], "to do: 0.44"), (["--review-rate", "0.6:0.4"], "to do: 0.4:0.6"),
-    (["--window", "2016-01"], "2016-01-01:2016-02-01"), (["--level", "95"], "write --level 0.95"),
-    (["--per", "day"], "or --days"), (["--duplicates", "nope"], "'first'"),
-    (["--exchange-rate", "0.9+-1", "--to", "EUR"], "0.85:0.95"), (["--units-per-order", "1.2+-0"], "units per order"),
-], ids=["percent", "swapped", "window", "level", "per", "duplicates", "error", "no-error"])
+HINTS = {
+    "percent": (["--review-rate", "44%"], "to do: 0.44"),
+    "decimal commas": (["--review-rate", "0,44+-0,02"], "to do: 0.44+-0.02"),
+    "swapped": (["--review-rate", "0.6:0.4"], "to do: 0.4:0.6"),
+    "window": (["--window", "2016-01"], "2016-01-01:2016-02-01"),
+    "level": (["--level", "95"], "write --level 0.95"),
+    "named as the option": (["--level", "1.5"], "error: --level is out of range"),
+    "per": (["--per", "day"], "or --days"),
+    "duplicates": (["--duplicates", "nope"], "'first'"),
+    "no currency": (["--exchange-rate", "0.9", "--to", ""], 'such as "USD"'),
+    "error": (["--exchange-rate", "0.9+-1", "--to", "EUR"], "0.85:0.95"),
+    "no error": (["--units-per-order", "1.2+-0"], "units per order"),
+}
+
+
+@pytest.mark.parametrize(("options", "hint"), HINTS.values(), ids=HINTS)
 def test_hints_name_options_of_the_command_line(table, options, hint):
     result = call("estimate", table, *ROLES, *options)
     assert result.exit_code == 2 and hint in result.stderr
@@ -227,3 +239,39 @@ def test_variants_may_be_written_as_options_are(table, tmp_path):
                                      '["b"]\nreview_rate = "0.44+-0.02"\nbetween_vendor_sd = 0.1\nconfidence_level = 0.8\n')
     a, b = json.loads(call("compare", table, *ROLES, "--variants", tmp_path / "v.toml", "--json").stdout)
     assert (a["low"], a["high"]) == (b["low"], b["high"]) and a["low"] > 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("options", [[], ["--json"], ["--csv"]], ids=["text", "json", "csv"])
+def test_a_full_disk_is_one_message(table, options):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "darkmarket_estimates", "estimate", table, *ROLES, *options], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and "No space left" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_had_enough_is_no_error(table):
+    command = [sys.executable, "-m", "darkmarket_estimates", "estimate", table, *ROLES, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 1
+
+
+@pytest.mark.parametrize("path", [None, "runs.jsonl"], ids=["not-kept", "kept"])
+def test_an_interrupted_benchmark_says_whether_its_runs_are_kept(path, tmp_path, monkeypatch):
+    from darkmarket_estimates.evaluation import job
+
+    whole, times = job.Job.run, iter([True, False])
+
+    def run(self, number):
+        if not next(times):
+            raise KeyboardInterrupt
+        return whole(self, number)
+
+    monkeypatch.setattr(job.Job, "run", run)
+    (tmp_path / "v.toml").write_text("[floor]\n")
+    more = [] if path is None else ["--path", tmp_path / path]
+    result = call("benchmark", "small", "--variants", tmp_path / "v.toml", "--runs", 5, *more)
+    assert result.exit_code == 130 and "1 of 5 runs are finished" in result.stderr and ".report" not in result.stderr
+    assert ("the same call goes on from there" if path else "start it with --path") in result.stderr

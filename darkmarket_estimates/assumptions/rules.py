@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darkmarket_estimates._checks import choice, integer, label, number, shown, text
+from darkmarket_estimates._checks import choice, currency_code, integer, label, number, shown, text
 from darkmarket_estimates.assumptions.specs import Distribution, Range, check_spec
 from darkmarket_estimates.errors import AssumptionError
 
@@ -32,7 +32,9 @@ class ExchangeRate:
 
     def __post_init__(self) -> None:
         check_spec(self.rate, "the exchange rate", low=0.0, open_low=True)
-        for field in ("to", "source", "date"):
+        if self.to is not None:
+            currency_code(self.to, "to")
+        for field in ("source", "date"):
             text(getattr(self, field), field, optional=True)
 
 

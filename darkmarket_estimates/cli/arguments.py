@@ -30,9 +30,8 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
         return None
     match = _SPEC.fullmatch(text.replace(" ", ""))
     if match is None:
-        percent = re.fullmatch(rf"({_NUMBER})%", text.replace(" ", ""))
         raise AssumptionError(f"the {name} cannot be read", expected="0.44, 0.44+-0.02 or 0.57:1", got=repr(text),
-                              fix=f"{float(percent[1]) / 100:g}" if percent else None)
+                              fix=_meant(text.replace(" ", "")))
     mean, error, high = (None if v is None else float(v) for v in match.group("mean", "error", "high"))
     assert mean is not None
     if high is not None and mean > high:
@@ -56,6 +55,14 @@ def parse_spec(text: str | None, name: str, *, between_vendor_sd: float | None =
                                   expected="a mean below 1, and an error that leaves room on both sides")
         return stats.beta(*beta_shape(mean, error))
     return centre
+
+
+def _meant(text: str) -> str | None:
+    """What was probably meant: a percentage, decimal commas."""
+    if percent := re.fullmatch(rf"({_NUMBER})%", text):
+        return f"{float(percent[1]) / 100:g}"
+    dotted = text.replace(",", ".")
+    return dotted if dotted != text and _SPEC.fullmatch(dotted) else None
 
 
 def window_of(text: str | None) -> tuple[str, str] | None:

@@ -141,19 +141,36 @@ def read_variants(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _variant(name: str, table: Any) -> dict[str, Any]:
+    options = _options(name, table)
+    chosen: dict[str, Any] = {key: options[key] for key in CHOICES if key in options}
+    rule = {key: options[key] for key in RULES if key in options}
+    try:
+        chosen |= {key: parse_spec(str(options[key]), key.replace("_", " ")) for key in SPECS if key in options}
+        rate = parse_spec(str(options["review_rate"]) if "review_rate" in options else None, "review rate",
+                          between_vendor_sd=options.get("between_vendor_sd"))
+        return {"clean": HoldingPrice(**rule) if rule else None,
+                "turnover": chosen if rate is None else {**chosen, "review_rate": rate}}
+    except AssumptionError as error:
+        raise AssumptionError(error.what, where=f"the variant {name!r}", expected=error.expected, got=error.got,
+                              fix=error.fix) from None
+
+
+def _options(name: str, table: Any) -> dict[str, Any]:
+    """The options of a variant by the names of the arguments; they may be written as options are: review-rate, level."""
     known = ("review_rate", "between_vendor_sd", *SPECS, *CHOICES, *RULES)
-    if isinstance(table, dict):  # as the options are written: review-rate, level
-        table = {"confidence_level" if key == "level" else key.replace("-", "_"): value for key, value in table.items()}
-    if not isinstance(table, dict) or (unknown := [key for key in table if key not in known]):
-        raise DataError(f"the variant {name!r} cannot be read", got=repr(table if not isinstance(table, dict) else unknown),
-                        expected="a table with keys of " + ", ".join(known))
-    chosen: dict[str, Any] = {key: table[key] for key in CHOICES if key in table}
-    chosen |= {key: parse_spec(str(table[key]), key.replace("_", " ")) for key in SPECS if key in table}
-    rate = parse_spec(str(table["review_rate"]) if "review_rate" in table else None, "review rate",
-                      between_vendor_sd=table.get("between_vendor_sd"))
-    rule = {key: table[key] for key in RULES if key in table}
-    return {"clean": HoldingPrice(**rule) if rule else None,
-            "turnover": chosen if rate is None else {**chosen, "review_rate": rate}}
+    if not isinstance(table, dict):
+        raise DataError(f"the variant {name!r} cannot be read", got=repr(table), expected=_keys_of(known))
+    found = {"confidence_level" if key == "level" else key.replace("-", "_"): value for key, value in table.items()}
+    if unknown := [key for key in found if key not in known]:
+        raise DataError(f"the variant {name!r} cannot be read", got=repr(unknown), expected=_keys_of(known))
+    if len(found) < len(table):
+        raise DataError(f"the variant {name!r} says one thing twice", got=", ".join(table), expected="each key once",
+                        fix="level is confidence_level, and - is _")
+    return found
+
+
+def _keys_of(known: tuple[str, ...]) -> str:
+    return "a table with keys of " + ", ".join(known)
 
 
 def _pair(low: float, high: float) -> str:

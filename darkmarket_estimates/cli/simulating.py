@@ -77,7 +77,8 @@ def benchmark(
                 read_variants(variants), MarketSpec(**getattr(presets, preset)()), scraper, n_simulations=runs, rng=seed,
                 processes=processes, confidence_level=level, scenario=preset, path=path)
         except evaluation.Interrupted as stop:
-            print(f"interrupted: {stop}", file=sys.stderr)
+            kept = "start it with --path to keep them" if path is None else f"in {path}: the same call goes on from there"
+            print(f"interrupted: {stop.report.runs['run'].nunique():,} of {runs:,} runs are finished, {kept}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         table = report.table()
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import warnings
@@ -19,13 +20,19 @@ BAD_INPUT = 2
 
 @contextmanager
 def messages() -> Iterator[None]:
-    """Errors of the library become one message and exit code 2; its warnings become lines on stderr."""
+    """Errors of the library become one message and exit code 2, as a full disk does; its warnings become lines on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StatisticalWarning)
         try:
             yield
+            sys.stdout.flush()
         except DataError as error:
             print(f"error: {as_options(str(error))}", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader has had enough: `| head`
+                raise
+            print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
         finally:
             for message in {str(w.message): None for w in caught if issubclass(w.category, StatisticalWarning)}:
@@ -36,7 +43,8 @@ def messages() -> Iterator[None]:
 CALLS = {'Listings(..., window=("2016-01-01", "2016-02-01"))': "--window 2016-01-01:2016-02-01",
          '("2016-01-01", "2016-02-01"): the first day, and the day after the last':
              "2016-01-01:2016-02-01, the first day and the day after the last",
-         "HoldingPrice(cap=...)": "--cap"}
+         "HoldingPrice(cap=...)": "--cap",
+         "confidence_level is ": "--level is "}
 #: Arguments that are options too.
 ARGUMENTS = ("price|vendor|currency|reviews|sold|listing|market|days|duplicates|window|by|review_rate|between_vendor_sd|"
              "genuine_share|units_per_order|market_coverage|estimand|measure|interval|confidence_level|exchange_rate")

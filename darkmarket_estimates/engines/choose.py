@@ -101,6 +101,8 @@ def _of_path(path: str, table: str | None, engine: str, memory_limit: str | None
     from darkmarket_estimates.engines import files, lazy, streams
     from darkmarket_estimates.engines.duckdb import Limits
 
+    if not path.strip():  # Path("") is the working folder: a variable that is not set would read whatever lies there
+        raise DataError("the path is empty", got=repr(path), expected="a file, a folder or a glob")
     limits = Limits(memory=memory_limit, progress=progress)
     if path.lower().endswith(files.SQLITE):
         stream = streams.sqlite_place(path, files.table_name(path, table), limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 #: Bytes that Python and its libraries hold before a scan, and then its answer: DuckDB gets the rest, within these shares.
 _PYTHON = 275e6
 _LEAST, _MOST = 0.5, 0.8
+#: Where DuckDB's errors turn to its own options.
+_ADVICE = ("Possible", "Potential")
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 
 
@@ -234,17 +237,34 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
             ours.close()
 
 
+#: What DuckDB says, and what can be done; the first that is found.
+_WAYS_OUT = {
+    "not utf-8": 'save it as UTF-8, or pass the frame: pandas.read_csv(path, encoding="latin-1")',
+    "requires the extension": "nothing is fetched from elsewhere: save a copy here and pass its path",
+    "Schema mismatch": "give all files the same columns",
+    "CSV Error": "mend that line: each has as many values as the header",
+    "": "check the path, and that the file is whole",
+}
+
+
 def translated(error: BaseException, where: str) -> BaseException:
     """An error of DuckDB in our words; any other as it is."""
     import duckdb
 
     if not isinstance(error, duckdb.Error | OSError):
         return error
-    first = str(error).splitlines()[0]
+    told = _told(str(error))
     if isinstance(error, duckdb.OutOfMemoryException):
-        return DataError("memory and temp folder are too small for this table", where=where, got=first,
+        return DataError("memory and temp folder are too small for this table", where=where, got=told,
                          expected="room for the groups that were asked for",
                          fix="raise memory_limit=, or let TMPDIR name a folder with more room")
     if where == "the relation":
-        return DataError("DuckDB cannot read the relation", got=first)
-    return DataError("the file cannot be read", where=where, got=first, fix="check the path, and that the file is whole")
+        return DataError("DuckDB cannot read the relation", got=told)
+    return DataError("the file cannot be read", where=where, got=told,
+                     fix=next(fix for words, fix in _WAYS_OUT.items() if words in told))
+
+
+def _told(message: str) -> str:
+    """What DuckDB found, without its settings and the advice to skip what is wrong."""
+    found = itertools.takewhile(lambda line: line.strip() and not line.startswith(_ADVICE), message.splitlines())
+    return "; ".join(line[:200] for line in itertools.islice(found, 6))

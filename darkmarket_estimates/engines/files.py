@@ -89,8 +89,9 @@ def place(path: str, table: str | None, limits: Limits) -> FilePlace:
         hive = ", hive_partitioning = true" if folder else ""
         return FilePlace(path, f"read_parquet({sql.text(pattern)}, hive_types_autocast = false{hive})", limits)
     if kind.endswith(CSV):
-        # quotes are named: a sample tells the separator, but not a quote that first comes late. No type is guessed
-        options = "header = true, all_varchar = true, quote = '\"', escape = '\"'"
+        # Nothing is guessed but the separator. A sample tells neither a quote that first comes late nor a type, and what
+        # it takes for a preamble or for comments may be rows: two files joined, ids such as #12
+        options = """header = true, all_varchar = true, quote = '"', escape = '"', skip = 0, comment = '', strict_mode = true"""
         options += ", hive_partitioning = true, hive_types_autocast = false" if folder else ""
         return FilePlace(path, f"read_csv({sql.text(pattern)}, {options})", limits, text_numbers=True)
     if kind.endswith(DUCKDB):

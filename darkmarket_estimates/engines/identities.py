@@ -17,7 +17,7 @@ VENDOR_FIX = "vendors are the unit of uncertainty: give each unknown one an id o
 LISTING_FIX = "leave listing= out"
 
 
-class Listing(NamedTuple):
+class ListingCodes(NamedTuple):
     """The listing of each row as one of `n` codes in no order: sums by listing need no name of a listing.
 
     Some of the codes may have no row.
@@ -26,9 +26,9 @@ class Listing(NamedTuple):
     codes: np.ndarray
     n: int
 
-    def take(self, rows: np.ndarray) -> Listing:
+    def take(self, rows: np.ndarray) -> ListingCodes:
         """Of some of the rows."""
-        return Listing(self.codes[rows], self.n)
+        return ListingCodes(self.codes[rows], self.n)
 
 
 def vendors(source: Source, schema: Schema, market: Key | None) -> Key:
@@ -44,7 +44,7 @@ def vendors(source: Source, schema: Schema, market: Key | None) -> Key:
     return vendor if market is None or schema.vendor_scope != "market" else within(market, vendor)
 
 
-def listings(source: Source, schema: Schema, market: Key | None) -> Listing:
+def listings(source: Source, schema: Schema, market: Key | None) -> ListingCodes:
     """The listing of each row.
 
     Raises
@@ -56,16 +56,16 @@ def listings(source: Source, schema: Schema, market: Key | None) -> Listing:
     quick = source.distinct(schema.listing)
     if quick is None:
         key = named_listings(source, schema)
-        return Listing(key.codes, len(key.labels))
+        return ListingCodes(key.codes, len(key.labels))
     codes, n = quick
     if market is None:
-        return Listing(codes, n)
+        return ListingCodes(codes, n)
     at = np.empty(n, dtype=np.int64)
     at[codes] = market.codes
     if (at[codes] == market.codes).all():  # most tables: no id stands in two markets
-        return Listing(codes, n)
+        return ListingCodes(codes, n)
     pairs, codes = kernels.ranks(market.codes * np.int64(n) + codes, len(market.labels) * n)
-    return Listing(codes, len(pairs))
+    return ListingCodes(codes, len(pairs))
 
 
 def named_listings(source: Source, schema: Schema) -> Key:

@@ -12,7 +12,7 @@ from darkmarket_estimates._version import __version__
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines import alarms, kernels
-from darkmarket_estimates.engines.identities import Listing, named_listings
+from darkmarket_estimates.engines.identities import ListingCodes, named_listings
 from darkmarket_estimates.engines.medians import grouped_median, reached
 from darkmarket_estimates.engines.plan import MENDED_NOWHERE, check_finite, check_median_rule, missing_days, no_date
 from darkmarket_estimates.engines.protocol import Rates
@@ -38,7 +38,7 @@ class MemoryTable:
         exposure (1 without ``days=``).
     vendor_as_read : Key of n codes
         Within their market; vendors that are numbers may be in the order of the numbers.
-    listing_as_read : Listing of n codes or None
+    listing_as_read : ListingCodes of n rows or None
         Within their market; None where the table names none.
     """
 
@@ -49,7 +49,7 @@ class MemoryTable:
     count: np.ndarray
     unit: np.ndarray
     vendor_as_read: Key
-    listing_as_read: Listing | None
+    listing_as_read: ListingCodes | None
     markets: tuple[str, ...]
     currency: str
     conversions: tuple[str, ...]

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from darkmarket_estimates.audit import Entry
-from darkmarket_estimates.engines.checks import COUNT, PRICE
+from darkmarket_estimates.engines.checks import COUNT, MONEY, PRICE
 from darkmarket_estimates.engines.identities import LISTING_FIX, VENDOR_FIX, missing_identity
 from darkmarket_estimates.engines.identities import within as within_market
 from darkmarket_estimates.engines.medians import grouped_median
+from darkmarket_estimates.engines.plan import unusable
 from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.listings.captures import Captures
@@ -116,6 +117,12 @@ def read_pages(
     identities(source, vendor, None, "the vendor")
     money = numbers(source, price, "the price")
     counts = np.zeros(len(source)) if count is None else numbers(source, count, "the count", whole=True)
+    with np.errstate(over="ignore"):
+        endless = ~np.isfinite(money * counts)
+    if endless.any():
+        first = int(np.argmax(endless))
+        raise unusable("price x count", int(endless.sum()), len(endless), source.place(price, first), MONEY[0],
+                       repr(float(money[first])), MONEY[1])
     at = required(instants(source, scrape, "the scrape"), scrape, "the scrape")
     time = at if seen is None else required(instants(source, seen, "the time of the page"), seen, "the time of the page")
     known = all_scrapes(at, scrapes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import float_array, shown, strings, text
+from darkmarket_estimates._checks import currency_code, float_array, shown, strings
 from darkmarket_estimates.assumptions import HoldingPrice, Huggins
 from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.engines.choose import locate
@@ -245,7 +245,7 @@ class Listings:
         DataError
             Already in that currency; a day without a rate, named; one rate over a long window.
         """
-        text(to, "to")
+        currency_code(to, "to")
         window = None if one_rate else self._table.schema.window
         factor, words = conversion(rates, to, self.currency, window, most_days=ONE_RATE_DAYS)
         return self._with(self._table.convert(to, factor, words))

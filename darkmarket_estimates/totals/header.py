@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from darkmarket_estimates._checks import choice, shown
+from darkmarket_estimates._checks import choice, currency_code, shown
 from darkmarket_estimates.errors import DataError
 
 
@@ -105,9 +105,7 @@ class Header:
 
     def __post_init__(self) -> None:
         choice(self.counted, "counted", ("reviews", "sold"))
-        if not (isinstance(self.currency, str) and self.currency.isprintable()):
-            raise DataError("the currency is no text that can be shown", got=shown(self.currency), expected='such as "USD"',
-                            fix="mend the column of the currency")
+        currency_code(self.currency, "the currency")
         object.__setattr__(self, "window", check_window(self.window))
 
     @property

@@ -95,6 +95,60 @@ def test_files_that_cannot_be_read(tmp_path, name):
         Listings(tmp_path / name, **ROLES)
 
 
+BAD_FILES = {
+    "another encoding": (["id,price,reviews,seller\na,1,1,J\xe9r\xf4me\n"], "not utf-8", "save it as UTF-8"),
+    "a short line": (["id,price,reviews,seller\n" + "a,1,1,s\n" * 30_000 + "b,1\n"], "Expected Number of Columns: 4 Found: 2",
+                     "mend that line"),
+    "other columns": (["id,price,reviews,seller,land\na,1,1,s,NL\n", "id,price,reviews,seller\nb,1,1,s\n"],
+                      '"land" is missing', "the same columns"),
+}
+
+
+@pytest.mark.parametrize(("files", "told", "fix"), BAD_FILES.values(), ids=BAD_FILES)
+def test_csv_files_that_cannot_be_read_say_why(files, told, fix, tmp_path):
+    for i, text in enumerate(files):
+        (tmp_path / f"{i}.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError) as caught:
+        Listings(tmp_path / "*.csv", **ROLES).totals()
+    assert told in caught.value.got and fix in caught.value.fix
+    assert not any(word in str(caught.value) for word in ("Possible", "Potential", "ignore_errors", "Auto-Detected"))
+
+
+def test_a_file_that_lies_elsewhere():
+    with pytest.raises(DataError) as caught:
+        Listings("https://example.org/listings.csv", **ROLES)
+    assert "save a copy here" in caught.value.fix
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+def test_no_row_of_a_csv_is_taken_for_a_comment(engine, tmp_path):
+    """A sample of these tells that # begins a comment, and a tenth of the rows was gone."""
+    rows = [f"{'#' if i % 10 == 0 else ''}{i},1.5,2,s" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,price,reviews,seller", *rows, ""]))
+    listings = Listings(tmp_path / "t.csv", **ROLES, engine=engine)
+    assert len(listings) == 100 and listings.totals().sum("value") == 300
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+@pytest.mark.parametrize("first", [30, 0], ids=["two files joined", "a preamble"])
+def test_no_row_of_a_csv_is_taken_for_a_preamble(first, engine, tmp_path):
+    """Two files joined, the second with a column more: a sample takes its header for the first line of the table."""
+    rows = ["price,id,reviews,seller", *[f"1.5,{i},2,s" for i in range(first)], "price,id,reviews,seller,country"]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, *[f"1.5,b{i},2,s,NL" for i in range(300)], ""]))
+    with pytest.raises(DataError, match="no column 'price'"):
+        Listings(tmp_path / "t.csv", **ROLES, engine=engine).totals()
+
+
+@pytest.mark.parametrize("path", ["", "  "], ids=["nothing", "blanks"])
+def test_no_path_is_not_the_working_folder(path, tmp_path, monkeypatch):
+    """A shell variable that is not set would read whatever tables lie there."""
+    listing_table().to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="the path is empty"):
+        Listings(path, **ROLES)
+    assert len(Listings(".", **ROLES)) == len(listing_table())
+
+
 def test_lazy_frames_are_read_or_sent_to_a_file():
     assert_same(totals_of(pl.from_pandas(listing_table()).lazy()), totals_of(listing_table()))
 

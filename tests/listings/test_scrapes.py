@@ -320,6 +320,7 @@ def test_time_zones_are_utc():
     ({"n": [1, np.nan, 3]}, {}, "the count cannot be used"),
     ({"n": [1, 2.5, 3]}, {}, "the count cannot be used"),
     ({"usd": [1.0, np.inf, 3.0]}, {}, "the price cannot be used"),
+    ({"usd": [1.0, 1e200, 1e200], "n": [1, 1e200, 1e200]}, {}, "price x count cannot be used in 2 of 3"),
     ({"by": ["x", None, "x"]}, {}, "the vendor is missing"),
     ({"id": ["a", None, "a"]}, {}, "the listing is missing"),
     ({"day": ["2014-01-01", None, "2014-01-09"]}, {}, "the scrape is missing"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from darkmarket_estimates import DataError, Listings, Totals
+from darkmarket_estimates import DataError, ExchangeRate, Listings, Totals
 from darkmarket_estimates.errors import escaped
 from darkmarket_estimates.totals import collect
 from darkmarket_estimates.totals.cells import Key
@@ -58,6 +58,17 @@ def test_a_currency_can_be_shown(kind, tmp_path):
     assert "\x1b" not in str(caught.value)
     with pytest.raises(DataError, match="currency is no text"):
         Totals.from_cells(vendor=["a"], value=[1.0], reviews=[1], currency=None)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"], ids=["nothing", "space", "tab"])
+def test_a_currency_is_named(blank):
+    """A figure without its currency, or one that was converted and says it was not, is no figure."""
+    with pytest.raises(DataError, match="currency is no text"):
+        Listings(listing_table(20), **{**ROLES, "currency": blank}).totals()
+    with pytest.raises(DataError, match="to is no text"):
+        ExchangeRate(0.9, to=blank)
+    with pytest.raises(DataError, match="to is no text"):
+        Listings(listing_table(20), **ROLES).to_currency(blank, ExchangeRate(0.9))
 
 
 def test_cells_that_are_already_cells_are_only_put_in_order():
