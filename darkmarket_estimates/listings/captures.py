@@ -61,6 +61,9 @@ class Captures:
             raise NotIdentifiedError("no scrape lies after the window", got=f"{self.times[-1]} as the last",
                                      expected=f"a scrape at {start} or later", fix="end the window earlier")
         rows = self.scrape >= first
+        if not rows.any():  # scrapes= names some that brought home nothing
+            raise NotIdentifiedError("no listing was seen after the window", got=f"none in {len(self.times) - first} scrape(s)",
+                                     expected="a page of a scrape after it", fix="end the window earlier")
         listings, codes = np.unique(self.listing[rows], return_inverse=True)
         return Captures(codes, self.scrape[rows] - first, self.times[first:], tuple(self.labels[i] for i in listings.tolist()),
                         self.read[first:])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,12 @@ import pyarrow as pa
 
 from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.engines.checks import COUNT, MONEY, PRICE
+from darkmarket_estimates.engines.choose import MemoryOpener, locate
 from darkmarket_estimates.engines.identities import LISTING_FIX, VENDOR_FIX, missing_identity
 from darkmarket_estimates.engines.identities import within as within_market
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.plan import unusable
-from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
+from darkmarket_estimates.engines.source import Source, from_arrays
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.listings.captures import Captures
 from darkmarket_estimates.listings.instants import instants, required
@@ -44,6 +46,8 @@ class Pages:
     scrapes : array of shape (t,)
         Instants of all scrapes.
     notes : tuple of Entry
+    text_numbers : bool
+        Whether numbers of the table are text (CSV).
     """
 
     table: pa.Table
@@ -55,6 +59,7 @@ class Pages:
     labels: tuple[str, ...]
     scrapes: np.ndarray
     notes: tuple[Entry, ...]
+    text_numbers: bool = False
 
     def captures(self) -> Captures:
         """Which listing was seen when."""
@@ -68,12 +73,13 @@ class Pages:
         return grouped_median(self.price, self.listing, np.ones(len(self.price), dtype=bool), len(self.labels))[0]
 
 
-def arrow(frame: Any) -> pa.Table:
-    """Any table in memory as an Arrow table."""
-    table = from_arrays(frame) if isinstance(frame, Mapping) else from_frame(frame)
-    if table.num_rows == 0:
-        raise DataError("the table is empty", expected="one row or more")
-    return table
+def whole(frame: Any) -> Source:
+    """Any table that `Listings` reads, in memory."""
+    if isinstance(frame, Source):
+        return frame
+    opener = locate(frame, engine="memory")
+    assert isinstance(opener, MemoryOpener)
+    return opener.source
 
 
 def numbers(source: Source, column: str, role: str, *, whole: bool = False) -> np.ndarray:
@@ -111,7 +117,7 @@ def read_pages(
     DataError
         What is wrong, in which column and row of the table as given.
     """
-    source = Source(arrow(frame))
+    source = whole(frame)
     source.require([c for c in (listing, scrape, price, vendor, count, seen, market) if c is not None])
     key = identities(source, listing, market)
     identities(source, vendor, None, "the vendor")
@@ -145,7 +151,7 @@ def read_pages(
                         where=source.place(seen or scrape, int(kept[i + 1])),
                         got=f"{time[kept][i + 1]} after {time[kept][i]}")
     return Pages(source.table.take(pa.array(kept)), codes, np.searchsorted(known, at[~repeated]), time[kept], money[kept],
-                 counts[kept], key.labels, known, tuple(notes))
+                 counts[kept], key.labels, known, tuple(notes), source.text_numbers)
 
 
 def all_scrapes(at: np.ndarray, given: Iterable[Any] | None) -> np.ndarray:
@@ -173,6 +179,8 @@ def changes(pages: Pages, besides: set[str], count: np.ndarray, money: np.ndarra
         if field.name in besides or not text:
             continue
         key = source.labels(field.name)
+        if pages.text_numbers and all(map(_is_number, key.labels)):
+            continue  # a counter, a rating: no group
         codes, unknown = key.codes, key.labels.index(MISSING) if MISSING in key.labels else -1
         rows = np.append(False, same & (codes[1:] != codes[:-1]) & (codes[1:] != unknown) & (codes[:-1] != unknown))
         if rows.any():
@@ -181,3 +189,10 @@ def changes(pages: Pages, besides: set[str], count: np.ndarray, money: np.ndarra
                 rule=f"listing changed its {field.name!r}: each step goes to the one at its end", rows=int(rows.sum()),
                 count=float(count[rows].sum()), value=value, value_after=value, currency=""))
     return found
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return label == MISSING

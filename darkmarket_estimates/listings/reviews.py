@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import pyarrow as pa
 
 from darkmarket_estimates._checks import choice, strings
 from darkmarket_estimates.engines.medians import grouped_median
-from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 from darkmarket_estimates.listings.dated import DatedListings, build
 from darkmarket_estimates.listings.dating import (
@@ -24,7 +24,7 @@ from darkmarket_estimates.listings.dating import (
     Dates,
 )
 from darkmarket_estimates.listings.instants import Window, as_window, covered, hull, within
-from darkmarket_estimates.listings.pages import Pages, arrow, identities, numbers, read_pages
+from darkmarket_estimates.listings.pages import Pages, identities, numbers, read_pages, whole
 from darkmarket_estimates.listings.sightings import DatedReviews, dated
 from darkmarket_estimates.totals.header import check_window
 
@@ -43,7 +43,7 @@ def from_reviews(
 
     Parameters
     ----------
-    reviews : DataFrame, Table or mapping of arrays, in memory
+    reviews : any table that `Listings` reads; it is brought into memory
         A row a review, or a row a sighting of one (`review` and `scrape` named; the first sighting stands for it).
     listings_frame : table, optional
         A row a listing and scrape, also where a page shows no review: prices, and which listings were seen when.
@@ -107,7 +107,7 @@ def from_reviews(
     elif price_at in ("nearest", "previous"):
         raise NotIdentifiedError(f"the {price_at} price needs the pages of the listing", expected="listings_frame=",
                                  got="None", fix='price_at="amount" uses the reviews\' own price, "median" its median')
-    source = Source(arrow(reviews))
+    source = whole(reviews)
     own_price = price_at == "amount" or pages is None
     source.require([c for c in (listing, vendor, date, *(interval or ()), review, market) if c is not None])
     key = identities(source, listing, market)
@@ -117,7 +117,7 @@ def from_reviews(
     used, kind = _shares(found, as_window(span), unknown_start)
     table = found.table
     if own_price:
-        worth = numbers(Source(table), price, "the price")
+        worth = numbers(replace(source, table=table), price, "the price")
         if price_at == "median":
             everything = np.ones(len(worth), dtype=bool)
             worth = grouped_median(worth, found.listing, everything, int(found.listing.max()) + 1)[0][found.listing]
@@ -143,10 +143,10 @@ def _pages(
     frame: Any, listing: str, scrape: str, price: str, vendor: str, market: str | None, seen: str | None, scrapes: Any,
     price_at: str,
 ) -> Pages:
-    table = arrow(frame)
-    if price_at == "amount" and price not in table.column_names:  # the reviews bring their own
-        table = table.append_column(price, pa.array(np.zeros(table.num_rows)))
-    return read_pages(table, listing=listing, scrape=scrape, price=price, vendor=vendor, count=None, seen=seen,
+    source = whole(frame)
+    if price_at == "amount" and price not in source.table.column_names:  # the reviews bring their own
+        source = replace(source, table=source.table.append_column(price, pa.array(np.zeros(len(source)))))
+    return read_pages(source, listing=listing, scrape=scrape, price=price, vendor=vendor, count=None, seen=seen,
                       scrapes=scrapes, market=market)
 
 

@@ -43,7 +43,7 @@ def from_scrapes(
 
     Parameters
     ----------
-    frame : DataFrame, Table or mapping of arrays, in memory
+    frame : any table that `Listings` reads, such as a folder of files; it is brought into memory
         A row a listing and scrape, in any order. A listing that stands twice in a scrape counts once, with its largest
         count. Other columns can be groups; a step belongs to the group that its last page shows.
     listing, scrape, price, vendor : str
@@ -142,7 +142,8 @@ def from_scrapes(
     capped = np.zeros(len(full), dtype=bool) if page_cap is None else pages.count >= page_cap
     captures = pages.captures()
     money = full * worth
-    notes = (*pages.notes, *_resets(resets, full, money), *changes(pages, {listing, scrape, seen or scrape}, full, money))
+    notes = (*pages.notes, *_resets(resets, full, money),
+             *changes(pages, {listing, scrape, seen or scrape, price, column}, full, money))
     one_capture = _one_capture(pages, limits, counter, unknown_start, capped, count_captures)
     dates = Dates(full=full, used=used, kind=kind, capped=capped & (kind != OUTSIDE), unknown_start=unknown_start,
                   live_now=scope == "live now",

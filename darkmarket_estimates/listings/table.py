@@ -133,7 +133,7 @@ class Listings:
 
         Parameters
         ----------
-        frame : DataFrame, Table or mapping of arrays, in memory
+        frame : any table that `Listings` reads, such as a folder of files; it is brought into memory
         **options
             ``listing=``, ``scrape=``, ``price=``, ``vendor=``, ``reviews=`` or ``sold=``, ``currency=``; ``counter=``,
             ``page_cap=``, ``window=``, ``unknown_start=``, ``price_at=``, ``seen=``, ``scrapes=``, ``scope=``,
@@ -164,7 +164,7 @@ class Listings:
 
         Parameters
         ----------
-        reviews : DataFrame, Table or mapping of arrays, in memory
+        reviews : any table that `Listings` reads; it is brought into memory
         listings_frame : table, optional
             A row a listing and scrape.
         **options

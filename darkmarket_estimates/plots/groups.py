@@ -28,8 +28,9 @@ def draw_shares(
     values = 100 * frame[["value", "low", "high"]].to_numpy(dtype=float)
     bounds = bool((frame.kind == "bounds").any())
     ax.barh(y, values[:, 0], height=0.55, color=style.INTERVAL, alpha=0.35, label="share", zorder=2)
-    ax.hlines(y, values[:, 1], values[:, 2], color=style.BOUNDS if bounds else style.VALUE, linewidth=3, zorder=3,
-              label="bounds (scenario)" if bounds else f"{100 * est.confidence_level:.4g}% interval")
+    if np.isfinite(values[:, 1]).any():
+        ax.hlines(y, values[:, 1], values[:, 2], color=style.BOUNDS if bounds else style.VALUE, linewidth=3, zorder=3,
+                  label="bounds (scenario)" if bounds else f"{100 * est.confidence_level:.4g}% interval")
     ax.plot(values[:, 0], y, "o", color=style.VALUE, markersize=5, zorder=4)
     ax.set_yticks(y, [style.text(label) for label in frame[of]])
     ax.set_xlim(left=0)

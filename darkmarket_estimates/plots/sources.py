@@ -30,6 +30,8 @@ def draw_budget(est: Estimate, *, ax: Axes | None = None) -> Axes:
     for at, value, low, high in zip(y, share, variances.low, variances.high, strict=True):
         without = span(low, high) if low < high else amount(low)
         ax.text(value + 1, at, f"{value:.0f}%; without it {without}", va="center", fontsize=9, zorder=3)
+    if variances.empty:
+        ax.text(75, 0, "no variance: the estimate has no interval", ha="center", va="center", color=style.INK)
     ax.set_yticks(y, [style.text(source, 40) for source in variances.source])
     ax.set_ylim(-0.6, max(len(variances), 1) - 0.4)
     ax.set_xlim(0, 150)
@@ -63,10 +65,11 @@ def draw_influence(est: Estimate, *, ax: Axes | None = None, n: int = 10) -> Axe
                    label=f"{100 * est.confidence_level:.4g}% interval with all vendors")
     if est.bounds is None:
         ax.axvline(est.value, color=style.VALUE, linewidth=1.2, zorder=2, label="value with all vendors")
-    ax.hlines(y, frame.low_without, frame.high_without, color=style.INTERVAL, linewidth=3, zorder=3,
-              label="interval without the vendor")
+    if frame.low_without.notna().any():
+        ax.hlines(y, frame.low_without, frame.high_without, color=style.INTERVAL, linewidth=3, zorder=3,
+                  label="interval without the vendor")
     ax.plot(frame.value_without, y, "o", color=style.VALUE, markersize=5, zorder=4, label="value without the vendor")
-    ax.set_yticks(y, [f"{style.text(v)} ({s:.1%})" for v, s in zip(frame.vendor, frame.share, strict=True)])
+    ax.set_yticks(y, [style.text(v) + (f" ({s:.1%})" if s == s else "") for v, s in zip(frame.vendor, frame.share, strict=True)])
     ax.set_xlabel(style.unit(est))
     ax.set_title("Influence: each of the largest vendors left out", loc="left", fontsize=11)
     style.money_axis(ax.xaxis)

@@ -54,6 +54,16 @@ def test_without_a_window_every_review_counts():
     assert got.totals().header.window == ("2014-01-02", "2014-01-11")
 
 
+@pytest.mark.parametrize("price_at", ["amount", "nearest", "median"])
+def test_reviews_and_pages_may_be_files(price_at, tmp_path):
+    """The numbers of a CSV file are text until a role says that they are numbers."""
+    reviews().to_csv(tmp_path / "reviews.csv", index=False)
+    pages().to_csv(tmp_path / "pages.csv", index=False)
+    options = {"scrape": "day", "date": "at", "price_at": price_at}
+    got = read(tmp_path / "reviews.csv", str(tmp_path / "pages.csv"), **options)
+    assert got.totals().sum("value") == read(reviews(), pages(), **options).totals().sum("value") > 0
+
+
 def test_intervals_are_shared_in_proportion():
     frame = reviews(after=["2014-01-01", "2013-12-31", None], until=["2014-01-05", "2014-01-02", "2014-01-05"])
     got = read(frame, interval=("after", "until"), window=("2014-01-01", "2014-01-11"))

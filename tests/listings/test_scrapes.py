@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import darkmarket_estimates as dme
 from darkmarket_estimates.simulate import Market, Scraper
+from tests.engines.tables_elsewhere import elsewhere
+from tests.test_totals import assert_same
 
 ROLES = {"listing": "id", "scrape": "day", "price": "usd", "vendor": "by", "reviews": "n", "currency": "USD"}
 STILL = {"price_changes": None, "holding_prices": None, "deletion": None, "hiding": None}
@@ -289,6 +292,34 @@ def test_live_now_drops_what_the_last_good_scrape_did_not_see():
     got = read(frame, scope="live now")
     assert got.totals().sum("reviews") == 3 + 6
     assert got.audit.entries[-1].rule.startswith("not live now")
+
+
+def test_scrapes_after_the_window_that_brought_nothing_home_show_nothing():
+    days = [f"2014-01-{day:02d}" for day in (1, 5, 9, 20)]
+    window = ("2014-01-02", "2014-01-15")
+    with pytest.raises(dme.NotIdentifiedError, match="no listing was seen after the window"):
+        read(one(0, 2, 5), scrapes=days, window=window, count_captures="after the window")
+    got = read(one(0, 2, 5, 6).assign(day=days), window=window, count_captures="after the window")
+    assert got.totals().header.occasions == 1
+
+
+@pytest.mark.parametrize("kind", ["parts", "csv parts", "relation", "lazyframe", "dask"])
+def test_tables_elsewhere_are_brought_into_memory(kind, tmp_path):
+    frame = pd.concat([one(0, 2, 5, 6), one(1, 4, 4, 9, price=2.5).assign(id="007", by="y")])
+    there, _ = elsewhere(pa.Table.from_pandas(frame, preserve_index=False), tmp_path, kind)
+    got = read(there)
+    assert_same(got.totals(), read(frame).totals())
+    assert got.totals().sum("value") == 6 * 10 + 8 * 2.5
+
+
+def test_a_folder_a_scrape(tmp_path):
+    frame = pd.concat([one(0, 2, 5), one(1, 4, 4).assign(id="b", by="y", land=["NL", "NL", "DE"])]).assign(rating=range(6))
+    for day, page in frame.groupby("day"):
+        (tmp_path / f"day={day:%Y-%m-%d}").mkdir()
+        page.drop(columns="day").to_csv(tmp_path / f"day={day:%Y-%m-%d}" / "pages.csv", index=False)
+    got = read(tmp_path)
+    assert_same(got.totals("land"), read(frame).totals("land"))
+    assert "changed its 'land'" in str(got.audit) and "rating" not in str(got.audit)
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

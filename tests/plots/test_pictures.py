@@ -122,3 +122,24 @@ def test_a_group_without_sales_is_written_on_a_log_axis():
     assert ax.get_xscale() == "log" and [t.get_text() for t in ax.texts] == ["0"]
     empty = [t.get_text() for t in ax.get_yticklabels()].index("Ecstasy")
     assert ax.texts[0].get_position()[1] == empty
+
+
+@pytest.mark.parametrize(("kind", "options"), [("shares", {"of": "category"}), ("influence", {"n": 3})],
+                         ids=["shares", "influence"])
+@pytest.mark.parametrize(("rate", "drawn"), [(0.5, False), (RATE, True)], ids=["known", "uncertain"])
+def test_no_legend_names_an_interval_that_is_not_there(kind, options, rate, drawn):
+    est = turnover(listings().totals(by="category"), review_rate=rate, interval="none" if rate == 0.5 else "default")
+    assert any("interval" in words for words in legend(est.plot(kind, **options))) == drawn
+
+
+def test_a_budget_without_variance_says_so():
+    def words(interval):
+        return [t.get_text() for t in turnover(listings().totals(), review_rate=RATE, interval=interval).plot("budget").texts]
+
+    none = "no variance: the estimate has no interval"
+    assert words("none") == [none] and none not in words("default")
+
+
+def test_vendors_without_sales_have_no_share_to_write():
+    ax = turnover(listings(listing_table().assign(reviews=0)).totals()).plot("influence", n=3)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["vendor 3", "vendor 2", "vendor 1"]
