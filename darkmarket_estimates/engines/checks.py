@@ -48,7 +48,8 @@ def open_table(source: Source, schema: Schema) -> MemoryTable:
     if schema.days is not None:
         days = source.numbers(schema.days, "days")
         _refuse(source, schema, schema.days, days, "days", *DAYS, low=_LEAST)
-        unit = 1.0 / days
+        with np.errstate(over="ignore"):  # refused below
+            unit = 1.0 / days
     market = None if schema.market is None else source.labels(schema.market)
     vendor = identities.vendors(source, schema, market)
     listing = None if schema.listing is None else identities.listings(source, schema, market)

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from darkmarket_estimates._checks import choice
 from darkmarket_estimates.engines import checks
+from darkmarket_estimates.engines.frames import from_arrays, from_frame
 from darkmarket_estimates.engines.memory import MemoryTable
 from darkmarket_estimates.engines.plan import empty
 from darkmarket_estimates.engines.protocol import Opener
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.engines.source import Source, from_arrays, from_frame
+from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.inference import Progress
 
@@ -83,11 +84,11 @@ def locate(
 
         return _whole(Source(spark.whole(frame))) if engine == "memory" else spark.opener(frame)
     if package == "polars" and type(frame).__name__ == "LazyFrame":
-        if engine == "memory":
-            return _whole(Source(from_frame(frame.collect())))
         from darkmarket_estimates.engines import lazy, streams
         from darkmarket_estimates.engines.duckdb import Limits
 
+        if engine == "memory":
+            return _whole(Source(from_frame(streams.collected(frame))))
         return lazy.opener(streams.polars_place(frame, Limits(memory=memory_limit, progress=progress)))
     if engine == "lazy":
         raise NotSupportedError("a table in memory is not lazy", got=f"{type(frame).__module__}.{type(frame).__name__}",

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from darkmarket_estimates.engines import parts
+from darkmarket_estimates.engines.frames import from_frame
 from darkmarket_estimates.engines.plan import PlannedTable, Step, empty
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.engines.source import Source, from_frame, require
+from darkmarket_estimates.engines.source import Source, require
 from darkmarket_estimates.totals import Totals, check_by
 
 if TYPE_CHECKING:

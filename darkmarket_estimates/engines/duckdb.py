@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _PYTHON = 275e6
 _LEAST, _MOST = 0.5, 0.8
 #: Where DuckDB's errors turn to its own options.
-_ADVICE = ("Possible", "Potential")
+_ADVICE = ("Possible", "Potential", "If you are trying")
+#: What is no file, in errors.
+RELATION, LAZYFRAME = "the relation", "the LazyFrame"
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 
 
@@ -165,20 +167,23 @@ class RelationSession:
 
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self._relation.columns)
+        return self._ask(lambda relation: list(relation.columns))
 
     def types(self) -> dict[str, str]:
         """DuckDB's types."""
-        return dict(zip(self._relation.columns, map(str, self._relation.types)))
+        return self._ask(lambda relation: dict(zip(relation.columns, map(str, relation.types))))
 
     def fetch(self, statement: str) -> pa.Table:
         """Run on the user's connection, under a name that only this statement knows."""
+        return self._ask(lambda relation: relation.query(self.source, statement).to_arrow_table())
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
         import duckdb
 
         try:
-            return self._relation.query(self.source, statement).to_arrow_table()
+            return question(self._relation)
         except duckdb.Error as error:
-            raise translated(error, "the relation") from error
+            raise translated(error, RELATION) from error
 
     def keep(self, query: str) -> str:
         """The query itself, which is asked again."""
@@ -193,7 +198,7 @@ class RelationPlace:
     engine: str = "duckdb"
     text_numbers: bool = False
     ordered: bool = False
-    words: str = "the relation"
+    words: str = RELATION
 
     @contextmanager
     def session(self) -> Iterator[RelationSession]:
@@ -216,6 +221,9 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
+    if limits.memory is not None and limits.memory.strip().startswith("-"):  # for DuckDB: without a limit
+        raise DataError("memory_limit= is below 0", got=repr(limits.memory), expected='text such as "1GB"',
+                        fix="leave it out for no limit")
     with TemporaryDirectory(prefix="darkmarket_estimates_", ignore_cleanup_errors=True) as folder:
         config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False,
                                   "temp_directory": folder}
@@ -237,12 +245,16 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
             ours.close()
 
 
-#: What DuckDB says, and what can be done; the first that is found.
+#: What DuckDB says, in small letters, and what can be done; the first that is found.
 _WAYS_OUT = {
     "not utf-8": 'save it as UTF-8, or pass the frame: pandas.read_csv(path, encoding="latin-1")',
     "requires the extension": "nothing is fetched from elsewhere: save a copy here and pass its path",
-    "Schema mismatch": "give all files the same columns",
-    "CSV Error": "mend that line: each has as many values as the header",
+    "already attached": 'it is open in this process: pass connection.table("listings"), or close it',
+    "lock": "close it where it is open, or pass a copy",
+    "table with name": "table= is the name of a table in it",
+    "schema mismatch": "give all files the same columns",
+    "failed to cast": "give a column one type in all files",
+    "csv error": "mend that line: each has as many values as the header",
     "": "check the path, and that the file is whole",
 }
 
@@ -258,10 +270,12 @@ def translated(error: BaseException, where: str) -> BaseException:
         return DataError("memory and temp folder are too small for this table", where=where, got=told,
                          expected="room for the groups that were asked for",
                          fix="raise memory_limit=, or let TMPDIR name a folder with more room")
-    if where == "the relation":
+    if where == RELATION:
         return DataError("DuckDB cannot read the relation", got=told)
+    if where == LAZYFRAME:
+        return DataError("polars cannot read the frame", got=told, fix="collect() it to see why")
     return DataError("the file cannot be read", where=where, got=told,
-                     fix=next(fix for words, fix in _WAYS_OUT.items() if words in told))
+                     fix=next(fix for words, fix in _WAYS_OUT.items() if words in told.lower()))
 
 
 def _told(message: str) -> str:

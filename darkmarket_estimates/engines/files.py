@@ -85,6 +85,8 @@ def place(path: str, table: str | None, limits: Limits) -> FilePlace:
     folder = _is_folder(path)
     if folder:
         pattern, kind = _in_folder(path)
+    if table is not None and kind.endswith((*PARQUET, *CSV)):
+        raise DataError("table= names a table of a database file", where=path, got=repr(table), fix="leave it out")
     if kind.endswith(PARQUET):
         hive = ", hive_partitioning = true" if folder else ""
         return FilePlace(path, f"read_parquet({sql.text(pattern)}, hive_types_autocast = false{hive})", limits)

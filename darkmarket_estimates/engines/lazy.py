@@ -105,7 +105,7 @@ class LazyTable(PlannedTable):
                 raise_repeated(session, query)
             kept = _by_vendor(cells.column("who"), status == 0)
             markets = () if self.schema.market is None else identities.check_markets(
-                Source(pa.table({"market": pc.unique(cells.column("market").filter(pa.array(status == 0)))})).labels("market"),
+                Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"),
                 self.schema.market).labels
             own, more, prices = self._touched(session, query, touched, n_touched)
             rows = int(cells.column("n").to_numpy()[kept].sum())

@@ -50,6 +50,11 @@ class Rows:
         return sum(isinstance(s, Convert) for s in self.steps)
 
     @property
+    def _reads_days(self) -> bool:
+        """Whether a conversion asks for the day of each row."""
+        return any(map(_is_daily, self.steps))
+
+    @property
     def price(self) -> str:
         """The price after the last conversion."""
         return f"price_{self.conversions}"
@@ -72,6 +77,8 @@ class Rows:
             Further columns of the source, ``"x AS y, "``.
         """
         cases = [] if checked else [(p.condition, -1 - i) for i, p in enumerate(self.problems)]
+        if self._reads_days and self.columns.is_text(str(self.schema.date)):  # also where a rule drops the row: as in memory
+            cases.append(("no_day", NO_RATE - 1 - self.steps.index(next(filter(_is_daily, self.steps)))))
         price, stages, joins, limits, stage = "price_0", [], [], [], 0
         for at, step in enumerate(self.steps, 1):
             if isinstance(step, Convert):
@@ -118,9 +125,15 @@ class Rows:
                 found[f"text_{ours}"] = text
         if s.currency_column is not None:
             found["money"] = f"CAST({sql.name(s.currency_column)} AS VARCHAR)"
-        if any(isinstance(step, Convert) and isinstance(step.rates, tuple) for step in self.steps):
+        if self._reads_days:
             assert s.date is not None
             found["day"] = columns.day(s.date)
+            if columns.is_text(s.date):
+                found["no_day"] = f"({sql.name(s.date)} IS NOT NULL AND ({found['day']}) IS NULL)"
         if s.listing is not None:
             found["h"] = self.listing_hash
         return [f"{expression} AS {ours}" for ours, expression in found.items()]
+
+
+def _is_daily(step: Step) -> bool:
+    return isinstance(step, Convert) and isinstance(step.rates, tuple)

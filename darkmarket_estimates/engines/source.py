@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from darkmarket_estimates import _checks as check
 from darkmarket_estimates.engines.codes import distinct, encode, is_text, label
-from darkmarket_estimates.errors import DataError, NotSupportedError
+from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import Key
 
 #: Days and instants as text: a day, a time of that day to the minute or finer, a zone.
@@ -90,7 +90,10 @@ class Source:
 
     def codes(self, column: str) -> Key:
         """The same, but numbers may be in their own order, and the codes of a million rows the array that the caller holds."""
-        return encode(_plain(self.table.column(column)), column)
+        values = _plain(self.table.column(column))
+        if not len(values):  # where every row is elsewhere; Arrow makes no empty dictionary of days
+            return Key(np.empty(0, dtype=np.int64), ())
+        return encode(values, column)
 
     def distinct(self, column: str) -> tuple[np.ndarray, int] | None:
         """Codes of a column without labels, in no order, and their number; None where only labels tell values apart."""
@@ -137,66 +140,6 @@ def not_a_number(role: str, n: int, where: str, got: str) -> DataError:
     """The error on text among numbers."""
     return DataError(f"{role} is not a number in {n:,} row(s)", where=where, expected="numbers such as 1234.50",
                      got=repr(got), fix="check what the text means (is 1.234,50 one thousand or one?) and convert it")
-
-
-def from_arrays(columns: Mapping[Any, Any]) -> pa.Table:
-    """A mapping of names to arrays as an Arrow table."""
-    columns = {check.label(name): values for name, values in columns.items()}
-    lone = [name for name, values in columns.items() if not hasattr(values, "__len__")]
-    if lone:
-        raise DataError("a column of the table is no array", where=f"column {lone[0]!r}", expected="a value a row",
-                        got=check.kind(columns[lone[0]]))
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError("the arrays differ in length", expected="equal lengths", got=str(lengths))
-    import pandas as pd
-
-    def arrow(values: Any) -> pa.ChunkedArray:
-        array = np.asarray(values)
-        if array.ndim == 1 and (array.dtype.kind in "iu" or array.dtype == np.float64):
-            return pa.chunked_array([pa.array(array)])
-        return from_frame(pd.DataFrame({"values": pd.Series(array)})).column(0)
-
-    return pa.table({str(name): arrow(values) for name, values in columns.items()})
-
-
-def from_frame(frame: Any) -> pa.Table:
-    """A pandas or eager polars frame, or an Arrow table, as an Arrow table.
-
-    Raises
-    ------
-    NotSupportedError
-        No engine knows this kind of table.
-    """
-    import narwhals.stable.v2 as nw
-
-    try:
-        eager = nw.from_native(frame, eager_only=True)
-    except TypeError:
-        lazy = hasattr(frame, "collect") or hasattr(frame, "compute") or hasattr(frame, "execute")
-        raise NotSupportedError(
-            "this kind of table is not known", got=f"{type(frame).__module__}.{type(frame).__qualname__}",
-            expected="a pandas, polars, dask or Spark DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, "
-                     "a path, or a mapping of arrays",
-            fix="collect the lazy frame first, or write it to Parquet and pass the path" if lazy else None,
-        ) from None
-    arrays = {}
-    for name in eager.columns:
-        try:
-            arrays[name] = eager[name].to_arrow()
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            # a pandas object column of mixed kinds: as text it is a label, and refused as a number
-            arrays[name] = pa.array([_text(v, name) for v in eager[name].to_list()], pa.string())
-    return pa.table(arrays)
-
-
-def _text(value: Any, column: str) -> str | None:
-    """A value of a column of mixed kinds as text; two whole numbers that Python does not print would be one label."""
-    try:
-        return None if value is None or value != value else str(value)
-    except ValueError as error:
-        raise DataError("a number has too many digits to be read", where=f"column {column!r}", got=check.shown(value),
-                        expected="numbers, or labels of ordinary length") from error
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

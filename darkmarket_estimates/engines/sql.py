@@ -51,6 +51,10 @@ class Columns:
         return (kind in (*_WHOLE, "FLOAT", "DOUBLE") or kind.startswith("DECIMAL") or kind == '"NULL"'
                 or (self.text_numbers and kind == "VARCHAR"))
 
+    def is_text(self, column: str) -> bool:
+        """Whether the column is text."""
+        return self.types[column] == "VARCHAR"
+
     def is_whole(self, column: str) -> bool:
         """Whether the type has no fractions, no NaN and no infinity."""
         return self.types[column] in _WHOLE
@@ -58,13 +62,13 @@ class Columns:
     def float(self, column: str) -> str:
         """A column as DOUBLE before any sum: sums of integers are decimals. Text that is no number is NULL."""
         quoted = name(column)
-        if self.types[column] == "VARCHAR":  # DuckDB reads 1_000 as a thousand
+        if self.is_text(column):  # DuckDB reads 1_000 as a thousand
             return f"CASE WHEN contains({quoted}, '_') THEN NULL ELSE TRY_CAST(trim({quoted}) AS DOUBLE) END"
         return f"CAST({quoted} AS DOUBLE)"
 
     def not_a_number(self, column: str) -> str | None:
         """Whether a text is no number; None where the type leaves no doubt."""
-        if self.types[column] != "VARCHAR":
+        if not self.is_text(column):
             return None
         return f"({name(column)} IS NOT NULL AND ({self.float(column)}) IS NULL)"
 

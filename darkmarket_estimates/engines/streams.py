@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from darkmarket_estimates.engines import sql
-from darkmarket_estimates.engines.duckdb import Limits, OwnSession, connection
+from darkmarket_estimates.engines.duckdb import LAZYFRAME, Limits, OwnSession, connection
 from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import DataError, NotSupportedError
 
@@ -60,12 +60,7 @@ class StreamPlace:
 
 def polars_place(frame: pl.LazyFrame, limits: Limits) -> StreamPlace:
     """A LazyFrame: its plan runs in polars' streaming engine, once a scan."""
-    try:
-        empty = frame.limit(0).collect().to_arrow()
-    except Exception as error:  # polars has many kinds, without one base that is public
-        raise DataError("polars cannot read the frame", got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
-                        fix="collect() it to see why") from error
-    schema = empty.schema
+    schema = collected(frame.limit(0)).to_arrow().schema
 
     def start() -> Iterator[pa.RecordBatch]:
         for batch in frame.collect_batches(chunk_size=_BATCH):
@@ -74,7 +69,22 @@ def polars_place(frame: pl.LazyFrame, limits: Limits) -> StreamPlace:
     if not hasattr(frame, "collect_batches"):
         raise NotSupportedError("this polars cannot stream a LazyFrame", fix="install a newer polars, or "
                                 "sink_parquet(path) and pass the path")
-    return StreamPlace("the LazyFrame", schema, start, limits)
+    return StreamPlace(LAZYFRAME, schema, start, limits)
+
+
+def collected(frame: pl.LazyFrame) -> pl.DataFrame:
+    """The whole of a LazyFrame.
+
+    Raises
+    ------
+    DataError
+        What polars says.
+    """
+    try:
+        return frame.collect()
+    except Exception as error:  # polars has many kinds, without one base that is public
+        raise DataError("polars cannot read the frame", got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
+                        fix="collect() it to see why") from error
 
 
 def sqlite_place(path: str, table: str, limits: Limits) -> StreamPlace:

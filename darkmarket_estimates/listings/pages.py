@@ -13,11 +13,12 @@ import pyarrow as pa
 from darkmarket_estimates.audit import Entry
 from darkmarket_estimates.engines.checks import COUNT, MONEY, PRICE
 from darkmarket_estimates.engines.choose import MemoryOpener, locate
+from darkmarket_estimates.engines.frames import from_arrays
 from darkmarket_estimates.engines.identities import LISTING_FIX, VENDOR_FIX, missing_identity
 from darkmarket_estimates.engines.identities import within as within_market
 from darkmarket_estimates.engines.medians import grouped_median
 from darkmarket_estimates.engines.plan import unusable
-from darkmarket_estimates.engines.source import Source, from_arrays
+from darkmarket_estimates.engines.source import Source
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.listings.captures import Captures
 from darkmarket_estimates.listings.instants import instants, required

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,36 +12,68 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from darkmarket_estimates._checks import kind
 from darkmarket_estimates.audit import Audit
-from darkmarket_estimates.errors import DataError
-from darkmarket_estimates.totals.cells import BAND, Key, band_labels, collect, recode
+from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.totals.cells import BAND, COLUMNS, Key, band_labels, collect, recode
 from darkmarket_estimates.totals.header import Detection, Header
 from darkmarket_estimates.totals.table import Totals
 
 METADATA = b"darkmarket_estimates"
 
 
-def write(totals: Totals, target: Path) -> None:
-    """Write totals as they are; the file is whole or absent."""
-    partial = target.with_name(target.name + ".partial")
+def write(totals: Totals, path: str | Path) -> None:
+    """Write totals as they are; the file is whole or absent.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written there.
+    """
+    target = _path(path)
     try:
-        pq.write_table(to_arrow(totals), partial)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        try:
+            pq.write_table(to_arrow(totals), partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # a path without a name is a ValueError
+        raise DataError("the totals cannot be written", where=str(target), got=str(error),
+                        fix="name a file in a folder that is there") from error
 
 
-def read(path: Path) -> Totals:
-    """Read what `write` wrote."""
+def read(path: str | Path) -> Totals:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    DataError
+        No such file; one that something else wrote, or changed.
+    """
     try:
-        table = pq.read_table(path, memory_map=False)
+        table = pq.read_table(_path(path), memory_map=False)
         meta = json.loads((table.schema.metadata or {})[METADATA])
+        totals = _from_arrow(table, meta)
     except FileNotFoundError:
         raise DataError("no such file", where=str(path)) from None
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
+    except DataError:
+        raise
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
         raise DataError("not a file of totals", where=str(path), expected="a file written by Totals.save",
                         got=f"{type(error).__name__}: {error}") from error
-    return _from_arrow(table, meta)
+    for name in COLUMNS:
+        values = totals.columns.get(name)
+        if values is None or values.dtype != np.float64 or np.isnan(values).any():
+            raise DataError("not a file of totals", where=f"{path}, column {name!r}", expected="sums, none of them missing",
+                            got="no such column" if values is None else f"a column of {values.dtype}")
+    return totals
+
+
+def _path(path: str | Path) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise AssumptionError("path is no path", expected="text, or a pathlib.Path", got=kind(path))
+    return Path(path)
 
 
 def pack(totals: Totals, **more: Any) -> bytes:

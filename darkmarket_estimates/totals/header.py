@@ -143,7 +143,7 @@ def check_window(window: tuple[Any, Any] | None) -> tuple[str, str] | None:
 def _day(day: Any) -> str:
     if isinstance(day, str):
         return dt.datetime.strptime(day, "%Y-%m-%d").date().isoformat()
-    if isinstance(day, np.datetime64):
+    if isinstance(day, np.datetime64) and not np.isnat(day):
         day = day.astype("datetime64[us]").item()
     if isinstance(day, dt.datetime):
         if day.time() != dt.time(0):

@@ -271,14 +271,14 @@ class Totals:
         text(vendor_key, "vendor_key", optional=True)
         if vendor_key is not None and vendor_names:
             raise DataError("vendor_key and vendor_names exclude each other")
-        write(self if vendor_names else self.anonymised(vendor_key), Path(path))
+        write(self if vendor_names else self.anonymised(vendor_key), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Totals:
         """Read what `save` wrote."""
         from darkmarket_estimates.totals.file import read
 
-        return read(Path(path))
+        return read(path)
 
     def anonymised(self, vendor_key: str | None = None) -> Totals:
         """Return the same totals with hashed vendors (see `save`)."""

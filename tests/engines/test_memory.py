@@ -5,9 +5,10 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from darkmarket_estimates import HoldingPrice, Listings
+from darkmarket_estimates import DataError, HoldingPrice, Listings
 from darkmarket_estimates.engines import kernels
 from darkmarket_estimates.engines.medians import reached
 
@@ -97,3 +98,19 @@ def test_sums_over_listings_are_those_by_hand(vendors, rule, seed, monkeypatch):
     for vendor, most in zip(totals.keys["vendor"].take(), totals.columns["max_listing_value"]):
         assert most == max(v for (seller, _), v in money.items() if seller == vendor)
     assert any(size > 100 for size in pairs) is (vendors > 1)  # pairs of a vendor and a listing
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation"])
+def test_a_market_that_a_rule_empties_is_still_one_that_was_read(kind, tmp_path):
+    from tests.engines.tables_elsewhere import assert_parity
+
+    table = pa.table({"id": list("abc"), "price": [1.0, 2.0, 9_000.0], "reviews": [1, 2, 3], "seller": list("xyz"),
+                      "market": ["A", "A", "B"]})
+    want = assert_parity(table, tmp_path, kind, lambda t: t.clean(HoldingPrice(cap=100)), {}, **COLUMNS, market="market")
+    assert want.header.markets == ("A", "B")
+
+
+def test_exposures_that_no_float_can_divide_are_refused_without_a_warning():
+    frame = pd.DataFrame({"id": ["a"], "price": [1.0], "reviews": [1], "seller": ["s"], "days": [1e-310]})
+    with pytest.raises(DataError, match="price x reviews"):
+        Listings(frame, **COLUMNS, days="days")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from darkmarket_estimates import ExchangeRate, HoldingPrice, Listings
+from darkmarket_estimates import DataError, ExchangeRate, HoldingPrice, Listings
 from tests.engines.tables_elsewhere import TEXT, TYPED, assert_parity, elsewhere
 from tests.tables import ROLES, listing_table
 from tests.test_totals import BY, assert_same
@@ -149,6 +149,31 @@ def test_a_price_on_the_cap_counts_for_the_median(tmp_path):
         rule = HoldingPrice(cap=40, upper_multiple=3, action=action)
         want = assert_parity(table, tmp_path, "parquet", lambda t, rule=rule: t.clean(rule), {}, **ROLES, duplicates="keep")
         assert want.sum("value") == (30 if action == "drop" else 40)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation", "csv", "lazyframe"])
+def test_a_date_that_is_none_is_refused_on_rows_that_a_rule_drops_too(kind, tmp_path):
+    table = pa.table({"price": [5.0, 90.0, 7.0], "reviews": [1] * 3, "seller": ["a", "b", "c"], "id": ["x", "y", "z"],
+                      "day": ["2016-01-01", "31/01/2016", "2016-01-02"]})
+    frame, options = elsewhere(table, tmp_path, kind)
+    for source, more in ((table, {}), (frame, options)):
+        listings = Listings(source, **ROLES, date="day", **more).clean(HoldingPrice(cap=50))
+        assert listings.totals().sum("value") == 12  # nobody asks for days
+        with pytest.raises(DataError, match="not a date") as caught:
+            listings.to_currency("EUR", ExchangeRate(0.9)).to_currency("GBP", RATES).totals()
+        assert "31/01/2016" in caught.value.got and "'day'" in caught.value.where
+
+
+@pytest.mark.parametrize("kind", ["parquet", "relation"])
+@pytest.mark.parametrize("column", [pa.array([1, 1, 2, 2], pa.date32()), pa.array([decimal.Decimal("1.5")] * 4),
+                                    pa.array([True, True, False, False])], ids=["days", "decimals", "truth values"])
+def test_labels_of_any_kind_where_every_listing_is_brought_into_memory(kind, column, tmp_path):
+    """No row is left for the grouped scan, whose answer has the columns and no label."""
+    table = pa.table({"price": [5.0] * 4, "reviews": [1] * 4, "seller": column, "id": ["x", "x", "y", "y"], "group": column})
+    assert_parity(table, tmp_path, kind, lambda t: t, {"by": "group"}, **ROLES, duplicates="sum")
+    rule = HoldingPrice(cap=1)
+    got = assert_parity(table, tmp_path, kind, lambda t: t.clean(rule), {"by": "group"}, **ROLES, duplicates="keep")
+    assert got.n_cells == 0
 
 
 def test_nan_and_null_are_one_group_within_a_listing(tmp_path):

@@ -230,3 +230,58 @@ def test_real_reviews_by_category_and_origin(real_data):
     assert round(clean.sum("value") / 1e6, 2) == 2.58 and clean.header.flags == ()
     assert clean.to_frame().value.sum() == pytest.approx(clean.sum("value"), rel=1e-12)
     assert "(missing)" in set(clean.keys["country"].labels) and np.isfinite(clean.columns["value"]).all()
+
+
+def a_closed_connection(folder):
+    connection = duckdb.connect()
+    connection.register("given", listing_table())
+    relation = connection.sql("FROM given")
+    connection.close()
+    return Listings(relation, **ROLES)
+
+
+def a_broken_plan(engine):
+    frame = pl.from_pandas(listing_table()).lazy().with_columns(pl.col("seller").cast(pl.Float64))
+    return lambda folder: Listings(frame, **ROLES, engine=engine)
+
+
+def a_file_of_other_types(folder):
+    listing_table().to_parquet(folder / "a.parquet")
+    listing_table().assign(price="x").to_parquet(folder / "b.parquet")
+    return Listings(str(folder / "*.parquet"), **ROLES)
+
+
+def a_database(folder, **options):
+    with duckdb.connect(str(folder / "d.duckdb")) as connection:
+        connection.register("given", listing_table())
+        connection.execute("CREATE TABLE t AS FROM given")
+        return Listings(folder / "d.duckdb", **ROLES, **options)
+
+
+ELSEWHERE = {
+    "a closed connection": (a_closed_connection, "cannot read the relation", None),
+    "a plan that fails": (a_broken_plan("auto"), "polars cannot read", "collect()"),
+    "a plan that fails in memory": (a_broken_plan("memory"), "polars cannot read", "collect()"),
+    "files of other types": (a_file_of_other_types, "cannot be read", "one type in all files"),
+    "a database that is open": (lambda folder: a_database(folder, table="t"), "cannot be read", "it is open in this process"),
+    "a table for a plain file": (lambda folder: Listings(folder / "t.csv", **ROLES, table="t"), "table= names", "leave it out"),
+    "memory below 0": (lambda folder: Listings(folder / "t.csv", **ROLES, engine="lazy", memory_limit="-1GB"), "below 0",
+                       "leave it out"),
+}
+
+
+@pytest.mark.parametrize(("make", "what", "fix"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_goes_wrong_elsewhere_is_said_in_our_words(make, what, fix, tmp_path):
+    listing_table().to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=what) as caught:
+        make(tmp_path).totals()
+    assert (caught.value.fix is None) if fix is None else (fix in caught.value.fix)
+
+
+def test_a_table_that_is_not_in_the_database_is_named(tmp_path):
+    a_database_path = tmp_path / "d.duckdb"
+    with duckdb.connect(str(a_database_path)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS price")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        Listings(a_database_path, **ROLES, table="listings")
+    assert "listings does not exist" in caught.value.got and "a table in it" in caught.value.fix
