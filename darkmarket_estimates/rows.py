@@ -92,18 +92,21 @@ def compute_rows(model: Model, confidence_level: float, flags: tuple[str, ...], 
         intervals = with_unseen(model, models, groups, confidence_level, tell)
     # of all rows at once: a group is a few cells, and asked by itself mostly overhead
     floors, seen = model.sums(groups, model.floor_configuration()), model.values(groups, "central")
-    money = [*_by_vendor(model, groups[:-1]), model.by_vendor(groups[-1], model.y)]
+    # what vendors are worth, as in `influence`: factors by group change who is large
+    times = model.multiplier(groups[-1], model.configuration("middle"))
+    worth = model.y * (times / times.max(initial=1e-300))  # parts of a sum: their scale is left out, which might overflow
+    money = [*_by_vendor(model, groups[:-1], worth), model.by_vendor(groups[-1], worth)]
     last = len(groups) - 1
     return tuple(_row(model, models[i], labels[i], groups[i], flags if i == last else (), intervals[i], bounds[i], money[i],
                       floors[i], seen[i]) for i in range(len(groups)))
 
 
-def _by_vendor(model: Model, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Money of the vendors of each group."""
+def _by_vendor(model: Model, groups: Sequence[np.ndarray], worth: np.ndarray) -> list[np.ndarray]:
+    """Money of the vendors of each group; `worth` is that of the cells."""
     if not groups:
         return []
     rows = Rows.of(groups)
-    (money,), start = rows.by_vendor(model, model.y[rows.cells])
+    (money,), start = rows.by_vendor(model, worth[rows.cells])
     return np.split(money, start[1:-1])
 
 

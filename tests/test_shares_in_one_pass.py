@@ -77,13 +77,21 @@ def test_values_and_bounds_are_the_definition() -> None:
 
 
 @pytest.mark.parametrize("label", ["c1", "c5"])
-def test_review_shares_that_are_one_number_are_one(label: str) -> None:
-    """A vendor on two markets has one review share there, as where a single one is stated for all."""
-    rate = ReviewRate(mean=0.44, between_vendor_sd=0.11)
-    by_market = turnover(table(), review_rate=ByGroup("market", dict.fromkeys(MARKETS, rate))).share(label, of="city")
-    common = turnover(table(), review_rate=rate).share(label, of="city")
-    assert by_market.value == pytest.approx(common.value, rel=1e-12)
-    assert by_market.interval == pytest.approx(common.interval, rel=1e-9)
+def test_review_shares_of_one_number_are_those_next_to_it(label: str) -> None:
+    """A vendor on two markets with shares of their own has a multiplier in each, as in the total, whatever the numbers are.
+
+    They are one pass all the same; a share that is stated for all is one multiplier a vendor.
+    """
+    def shares(*means: float) -> ByGroup:
+        return ByGroup("market", {m: ReviewRate(mean=x, between_vendor_sd=0.11) for m, x in zip(MARKETS, means, strict=True)})
+
+    same, near = (turnover(table(), review_rate=shares(*means)).share(label, of="city")
+                  for means in ((0.44,) * 3, (0.44, 0.44 * (1 + 1e-9), 0.44 * (1 - 1e-9))))
+    common = turnover(table(), review_rate=ReviewRate(mean=0.44, between_vendor_sd=0.11)).share(label, of="city")
+    assert same.value == pytest.approx(common.value, rel=1e-12)
+    length = same.interval[1] - same.interval[0]
+    assert same.interval == pytest.approx(near.interval, abs=2e-3 * length)  # by one sum and by grids
+    assert same.interval != pytest.approx(common.interval, rel=1e-4)
 
 
 def test_unseen_listings_are_part_of_every_share() -> None:

@@ -153,6 +153,6 @@ def _ratio_flags(
         same = first.totals.header.detection == second.totals.header.detection
         flags.append("unseen listings enter by the detection model" + ("" if same else "s, which are taken as unrelated"))
     for model, cells, place in zip(models, pair, ("numerator", "denominator"), strict=True):
-        if model.estimand == "expected" and (n := effective_number(model.by_vendor(cells, model.y[cells]))) < 30:
+        if model.estimand == "expected" and (n := effective_number(model.marks(cells, model.configuration("middle")))) < 30:
             flags.append(f"indicative: effectively {n:.1f} vendors in the {place}")
     return flags

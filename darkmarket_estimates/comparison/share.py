@@ -100,7 +100,7 @@ def _cells(key: Key, labels: Sequence[str]) -> list[np.ndarray]:
 
 
 def _few(model: Model, cells: np.ndarray) -> list[str]:
-    if model.estimand != "expected" or (n := effective_number(model.by_vendor(cells, model.y[cells]))) >= 30:
+    if model.estimand != "expected" or (n := effective_number(model.marks(cells, model.configuration("middle")))) >= 30:
         return []
     return [f"indicative: the group has effectively {n:.1f} vendors"]
 

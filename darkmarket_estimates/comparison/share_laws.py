@@ -40,8 +40,9 @@ def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) ->
     y = model.y * model.multiplier(every, at, shares=False)
     q = model.q * model.square_multiplier(every, at)
     strata = []
-    for (rho, spread), on in _review_shares(model, every, at).items():
-        vendors = _Vendors(model, np.flatnonzero(on))
+    for (rho, spread), stated in _review_shares(model, every, at).items():
+        on = stated > 0
+        vendors = _Vendors(model, np.flatnonzero(on), stated)
         tops = [cells[on[cells]] for cells in groups]
         a, qa = (vendors.within(tops, values) for values in (y, q))
         b, qb = (vendors.repeated(values, n) for values in (y, q))
@@ -50,22 +51,28 @@ def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) ->
 
 
 def _review_shares(model: Model, every: np.ndarray, at: Configuration) -> dict[tuple[float, float], np.ndarray]:
-    """Where each review share acts, with its spread; those that are the same number are one."""
+    """Where each review share acts, with its spread: which of the shares with these numbers, from 1, and 0 elsewhere."""
     out: dict[tuple[float, float], np.ndarray] = {}
     for i, f in enumerate(model.factors):
         if f.name == REVIEW_SHARE and (on := f.share_of(every)).any():
             assert f.rate is not None
-            share = at[i], f.rate.spread_at(at[i])
-            out[share] = out.get(share, False) | on
+            stated = out.setdefault((at[i], f.rate.spread_at(at[i])), np.zeros(len(every), dtype=np.int64))
+            stated[on] = i + 1
     return out
 
 
 class _Vendors:
-    """Vendors of some cells, in the order of their codes: sums of a value a cell of the table."""
+    """Vendors of some cells, in the order of their codes: sums of a value a cell of the table.
 
-    def __init__(self, model: Model, cells: np.ndarray) -> None:
-        codes = model.totals.keys[VENDOR].codes
-        present = np.zeros(len(model.totals.keys[VENDOR].labels), dtype=bool)
+    A vendor under two of the shares that are `stated` has a share of its own in each: it counts as two, as in the total.
+    """
+
+    def __init__(self, model: Model, cells: np.ndarray, stated: np.ndarray | None = None) -> None:
+        codes, n = model.totals.keys[VENDOR].codes, max(len(model.totals.keys[VENDOR].labels), 1)
+        if stated is not None and (kinds := np.unique(stated[cells])).size > 1:
+            own, codes = np.unique(codes + n * np.searchsorted(kinds, stated).astype(np.int64), return_inverse=True)
+            n = len(own)
+        present = np.zeros(n, dtype=bool)
         present[codes[cells]] = True
         self.cells = cells
         self.place = (np.cumsum(present) - 1)[codes]

@@ -95,7 +95,8 @@ class Mixture(BaseLaw):
 class ScaledMixture(BaseLaw):
     """Law of T x M for a common factor M with these nodes: P(T M <= q) = sum of weight x F(q / factor).
 
-    With `about` it is the excess over that number which is multiplied: the law of about + (T - about) x M. The law must be wider than the steps between the nodes, else their steps show:
+    With `about` it is the excess over that number which is multiplied: the law of about + (T - about) x M. The law must
+    be wider than the steps between the nodes, else their steps show:
     `darkmarket_estimates.distribution.relative.scaled` chooses the nodes so.
 
     Examples

@@ -41,6 +41,17 @@ def _log(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     return out
 
 
+def _waves(y: np.ndarray, q: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half the number of reviews of each vendor, and h and s of exp(i price t) = 1 - 2 h + i s.
+
+    (1 - odds (e^{i price t} - 1))^-number has the square of the modulus (1 + 4 odds (1 + odds) h)^-number and the angle
+    number x arctan(odds s / (1 + 2 odds h)).
+    """
+    tangent = np.tan((q / (2 * y))[:, None] * t)
+    square = tangent * tangent
+    return (y * y / (2 * q))[:, None], square / (1 + square), 2 * tangent / (1 + square)
+
+
 @dataclass(frozen=True, slots=True)
 class Multiplier:
     """Share rho* ~ Beta(alpha, beta) of a vendor given its reviews; both infinite for a known share.
@@ -107,32 +118,34 @@ class Multiplier:
             n = N_JACOBI[self.alpha >= LIGHT]
         return _jacobi(n, self.alpha, self.beta)
 
-    def log_transform(self, y: np.ndarray, q: np.ndarray, t: np.ndarray, n_nodes: int | None = None) -> np.ndarray:
+    def log_transform(
+        self, y: np.ndarray, q: np.ndarray, t: np.ndarray, n_nodes: int | None = None,
+        other: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Logarithm of E exp(i t (X - y / share)), shape (vendors, frequencies), continuous along `t` from 0.
 
-        `t` is the same for all vendors, or has a row for each.
+        `t` is the same for all vendors, or has a row for each. `other` are y and q of more sales of each vendor, which
+        are independent of the first given its one review share.
         """
-        half_number = (y * y / (2 * q))[:, None]
-        # of exp(i price t) = 1 - 2 h + i s: (1 - odds (e^{i price t} - 1))^-number has the square of the modulus
-        # (1 + 4 odds (1 + odds) h)^-number and the angle number x arctan(odds s / (1 + 2 odds h))
-        tangent = np.tan((q / (2 * y))[:, None] * t)
-        square = tangent * tangent
-        s = 2 * tangent / (1 + square)
-        h = square / (1 + square)
-        half_centre = (y * (1 - 1 / self.share) / 2)[:, None] * t
+        (half_number, h, s), *more = [_waves(y, q, t), *([] if other is None else [_waves(*other, t)])]
+        centre = y if other is None else y + other[0]
+        half_centre = (centre * (1 - 1 / self.share) / 2)[:, None] * t
         real, imaginary, modulus, angle, part = (np.zeros(s.shape) for _ in range(5))
         for share, weight in zip(*self.nodes(n_nodes), strict=True):
             odds = (1 - share) / share
             np.multiply(h, 4 * odds * (1 + odds), out=modulus)
             np.log1p(modulus, out=modulus)
             modulus *= -half_number
-            np.exp(modulus, out=modulus)
             np.multiply(h, 2 * odds, out=part)
             part += 1
             np.divide(s, part, out=angle)
             angle *= odds
             np.arctan(angle, out=angle)
             angle *= half_number
+            for number, height, sine in more:
+                modulus -= number * np.log1p(4 * odds * (1 + odds) * height)
+                angle += number * np.arctan(odds * sine / (1 + 2 * odds * height))
+            np.exp(modulus, out=modulus)
             angle += half_centre
             # cosine and sine by the tangent of half the angle, as in `polar`
             np.tan(angle, out=angle)

@@ -21,6 +21,9 @@ from darkmarket_estimates.errors import NotIdentifiedError
 Probability = Callable[[np.ndarray, np.ndarray], np.ndarray]
 _SCORES, _SMOOTH_SCORES = np.linspace(-4.5, 4.5, 25), np.linspace(-4.5, 4.5, 13)
 _DENSE = 1025
+#: Probability between two neighbours that is halved, one gap a time; a normal law has less between its points.
+_JUMP, _BISECTIONS = 0.25, 40
+_NEAR = 0.002  # on the logit or log scale: two ratios that are one
 _CERTAIN = 1e-6  # what lies nearer to 0 or 1 may be rounding
 
 
@@ -78,6 +81,13 @@ def mirror(ratio: RatioLaw) -> RatioLaw:
     return RatioLaw(1 - ratio.value, Hull(*turned) if len(turned) == 2 else turned[0], ratio.no_denominator)
 
 
+def _widest(scores: list[float], heights: list[float], scale: float) -> int | None:
+    """The gap with the largest rise, if that is a jump over a distance that matters."""
+    rises = np.where(np.diff(scores) * scale > _NEAR, np.diff(heights), 0.0)
+    at = int(np.argmax(rises))
+    return at if rises[at] > _JUMP else None
+
+
 def tabulate(
     probability: Probability, value: np.ndarray, deviation: np.ndarray, *, share: bool,
     ends: tuple[np.ndarray, np.ndarray] | None = None, smooth: np.ndarray | None = None,
@@ -128,6 +138,14 @@ def tabulate(
             for i, score, height in zip(short, further, at(np.array(further), np.array(short)), strict=True):
                 scores[i].insert(len(scores[i]) if side else 0, score)
                 heights[i].insert(len(heights[i]) if side else 0, float(height))
+    for _ in range(_BISECTIONS):  # a law that is narrow beside its standard deviation, or has large atoms
+        gaps = {i: gap for i in every[~even].tolist() if (gap := _widest(scores[i], heights[i], scale[i])) is not None}
+        if not gaps:
+            break
+        halves = [(scores[i][gap] + scores[i][gap + 1]) / 2 for i, gap in gaps.items()]
+        for (i, gap), score, height in zip(gaps.items(), halves, at(np.array(halves), np.array([*gaps])), strict=True):
+            scores[i].insert(gap + 1, score)
+            heights[i].insert(gap + 1, float(height))
     for place, row in enumerate(map(int, some)):
         lowest, highest = none[row], 1 - all_[row]
         known = np.clip(np.maximum.accumulate(heights[place]), lowest, highest)
@@ -142,6 +160,8 @@ def tabulate(
 def _monotone(scores: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Many points and the distribution function there, by a monotone cubic."""
     dense = np.linspace(scores[0], scores[-1], _DENSE)
+    if np.diff(scores).min() < 2 * (dense[1] - dense[0]):  # nearer to each other than even points tell
+        dense = np.union1d(dense, np.interp(np.linspace(0, len(scores) - 1, _DENSE), np.arange(len(scores)), scores))
     return dense, interpolate.PchipInterpolator(scores, heights)(dense)
 
 

@@ -7,6 +7,7 @@ A and B cancels. Where review shares differ by group the signed total is the sum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 
 from darkmarket_estimates import _checks as checks
 from darkmarket_estimates.distribution.expected_ratios import METHODS, ratio_expected, ratios_expected
-from darkmarket_estimates.distribution.law import PointLaw
+from darkmarket_estimates.distribution.law import Law, PointLaw
 from darkmarket_estimates.distribution.multiplier import Multiplier
+from darkmarket_estimates.distribution.paired import Sides, has_sides, large_vendors, probability_below_0, signed_rows
 from darkmarket_estimates.distribution.ratio_grids import RatioLaw, check_denominator, mirror, tabulate
 from darkmarket_estimates.distribution.realised import realised_totals
 from darkmarket_estimates.distribution.segments import pick
@@ -46,7 +48,8 @@ def ratio_realised(
     -----
     The signed total has :math:`e_v = a_v - r b_v` and the sum of coefficient^2 x price^2 x reviews, nested
     :math:`(1-r)^2 q_a + r^2 (q_b - q_a)`, else :math:`q_a + r^2 q_b`: mean and variance of the form are exact, one
-    review share a vendor.
+    review share a vendor. A vendor with sales on both sides that makes 3 % of the variance has two numbers of unreviewed
+    sales under that share; of smaller ones the two sides keep their own shapes where the variance leaves room for it.
 
     Examples
     --------
@@ -100,11 +103,15 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
     value = added(s.sums(s.a) / s.share for s in strata) / whole
     # the law of a large share is the mirror image of that of the rest
     mirrored = (value > 0.5) & (value < 1) if nested else np.zeros(len(value), dtype=bool)
-    strata = [s.turned(mirrored) for s in strata]
+    # nothing links the sales of a vendor whose share is known
+    strata = [s.apart(nested=nested) if math.isinf(m.alpha) else s
+              for s, m in zip((s.turned(mirrored) for s in strata), multipliers, strict=True)]
     value = np.where(mirrored, added(s.sums(s.a) / s.share for s in strata) / whole, value)
     deviation = np.sqrt(added(s.variance(value, nested=nested) for s in strata)) / whole
     wide = np.flatnonzero((value > 0) & ((value < 1) | (not nested)) & (deviation > 0))
 
+    paired = [large_vendors(s, value, (deviation * whole) ** 2, nested=nested) & (not math.isinf(m.alpha))
+              for s, m in zip(strata, multipliers, strict=True)]
     signed = signed_totals(strata, multipliers, value, whole, nested=nested)
 
     def probability(r: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -119,12 +126,20 @@ def ratios_realised(strata: Sequence[Stratum], *, nested: bool, spread_law: str 
         return out
 
     def by_grids(r: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        found = []
-        for s in strata:
+        found: list[list[Law]] = []
+        sides: list[list[tuple[Multiplier, Sides]]] = [[] for _ in rows]
+        for s, multiplier, large in zip(strata, multipliers, paired, strict=True):
             vendors, begin = pick(s.start, rows)
-            form = s.form(np.repeat(r, np.diff(begin)), vendors, nested=nested)
-            found.append(realised_totals(*form, begin, s.share, s.spread, spread_law=spread_law, signed=True))
-        return np.array([independent_sum(parts).cdf(0.0) for parts in zip(*found, strict=True)])
+            owner = np.repeat(np.arange(len(rows)), np.diff(begin))
+            both = large[vendors] & has_sides(r, nested=nested)[owner]
+            of = owner[both]
+            for i, side in zip(of.tolist(), zip(*s.sides(r[of], vendors[both], nested=nested), strict=True), strict=True):
+                sides[i].append((multiplier, side))
+            y, q, owner = signed_rows(s, multiplier, r, vendors[~both], owner[~both], nested=nested)
+            found.append(realised_totals(y, q, np.searchsorted(owner, np.arange(len(rows) + 1)), s.share, s.spread,
+                                         spread_law=spread_law, signed=True))
+        return np.array([probability_below_0(parts, own) if own else independent_sum(parts).cdf(0.0)
+                         for parts, own in zip(zip(*found, strict=True), sides, strict=True)])
 
     laws = [RatioLaw(float(v), PointLaw(float(v)), 0.0) for v in value]
     smooth = np.any([each.smooth for each in signed], axis=0)[wide] if signed else None

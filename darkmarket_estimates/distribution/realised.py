@@ -23,7 +23,7 @@ from darkmarket_estimates.distribution.segments import pick
 from darkmarket_estimates.distribution.vendors import Vendors, arrange
 from darkmarket_estimates.errors import AssumptionError, DataError
 
-_ANCHORS = 5, 9  # laws that are computed for a mean share known to 10 %, and for one that is not
+_ANCHORS = 5, 9  # laws that are computed for a mean share whose odds are known to 10 %, and for one whose are not
 #: Gauss points of the mean share, by its coefficient of variation beside the law's own at most.
 _POINTS, _RATIOS = (2, 3, 5), np.array([0.2, 0.4, 0.8])
 #: The unreviewed part of a law is stretched at most so much; odds and factors below the last are 0.
@@ -237,15 +237,14 @@ def _at_points(laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.n
 def _between_anchors(
     laws_at: Callable[[float], Sequence[Law]], m: np.ndarray, w: np.ndarray, reviewed: np.ndarray
 ) -> list[Mixture]:
-    """Laws at a few shares; between them the unreviewed part is scaled to its own mean: its shape changes slowly.
-
-    The reviewed part of each total is there whatever the share is: nothing of the law may lie below it.
-    """
+    """Laws at a few shares; between them the unreviewed part is scaled to its own mean: its shape changes slowly."""
     centre = float(w @ m)
-    n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * centre**2)]
+    # known to 10 %, or not: of the odds, which near a share of 1 are less well known than the share
+    n_anchors = _ANCHORS[bool(w @ (m - centre) ** 2 > 0.01 * (centre * max(1 - centre, _NOTHING)) ** 2)]
     anchors = np.unique(np.interp(special.ndtr(np.linspace(-2.4, 2.4, n_anchors)), np.cumsum(w) - w / 2, m))
     odds, own = (1 - m) / m, (1 - anchors) / anchors  # unreviewed sales per reviewed one
-    place = np.interp(m, anchors, np.arange(len(anchors)))
+    logit, marks = (special.logit(np.minimum(x, 1 - _NOTHING)) for x in (m, anchors))
+    place = np.interp(logit, marks, np.arange(len(anchors)))
     below = np.floor(place).astype(np.int64)
     above = np.minimum(below + 1, len(anchors) - 1)
     # where all but nothing is unreviewed at the anchor above, its few atoms are not stretched to be those of the node

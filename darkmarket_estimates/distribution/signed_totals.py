@@ -26,6 +26,7 @@ import numpy as np
 from scipy import special
 
 from darkmarket_estimates.distribution.multiplier import LIGHT, Multiplier
+from darkmarket_estimates.distribution.paired import has_sides, large_vendors, signed_rows
 from darkmarket_estimates.distribution.realised import two_sided
 from darkmarket_estimates.distribution.segments import pick
 from darkmarket_estimates.distribution.shapes import N_DOMINANT, Alike, alike_vendors, far_ends, log_curve, sides_of
@@ -47,21 +48,39 @@ FREQUENCIES, MOST, AT_ONCE = 8, 2**10, 2**16
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Vendors of one stratum that are in A and outside it, ratio by ratio."""
+    """Vendors of one stratum that are in A and outside it, ratio by ratio.
+
+    Attributes
+    ----------
+    stratum : Stratum
+    multiplier : Multiplier
+    dominant, large : bool array of shape (n_vendors,)
+        Whose transform takes more nodes; whose two sides have their own shapes.
+    """
 
     stratum: Stratum
     multiplier: Multiplier
     dominant: np.ndarray
+    large: np.ndarray
 
     def log_transform(self, r: np.ndarray, which: np.ndarray, t: np.ndarray, *, nested: bool) -> np.ndarray:
         """Of the ratios `which`, at a row of frequencies each."""
         out = np.zeros(t.shape, dtype=np.complex128)
         rows, begin = pick(self.stratum.start, which)
         owner = np.repeat(np.arange(len(which)), np.diff(begin))
-        form = self.stratum.form(r[owner], rows, nested=nested)
+        paired = self.large[rows] & has_sides(r, nested=nested)[owner]
         for heavy in (False, True):
-            some = (self.dominant[rows] == heavy) & (form[1] > 0)
-            own_y, own_q, own = _two_sided(form[0][some], form[1][some], owner[some], self.multiplier)
+            some = np.flatnonzero(paired & (self.dominant[rows] == heavy))
+            for block in _blocks(len(some), 2 * t.shape[1]):
+                of = owner[some[block]]
+                y, q, *other = self.stratum.sides(r[of], rows[some[block]], nested=nested)
+                log = self.multiplier.log_transform(y, q, t[of], N_DOMINANT if heavy else None, (other[0], other[1]))
+                mine, first = np.unique(of, return_index=True)
+                out[mine] += np.add.reduceat(log, first)
+        for heavy in (False, True):
+            some = ~paired & (self.dominant[rows] == heavy)
+            own_y, own_q, own = signed_rows(self.stratum, self.multiplier, r, rows[some], owner[some], nested=nested)
+            own_y, own_q, own = _two_sided(own_y[own_q > 0], own_q[own_q > 0], own[own_q > 0], self.multiplier)
             for few in (False, True):
                 part = (np.bincount(own, minlength=len(which)) <= FEW)[own] == few
                 like, counts, of = alike_vendors(own_y[part], own_q[part], own[part], self.multiplier, apart=heavy or few)
@@ -123,7 +142,8 @@ class SignedTotals:
             smooth &= s.sums(steps) == 0
         sides = [sides_of(s, m, dominates & smooth[s.owner], smooth, nested=nested)
                  for (s, m), (dominates, _) in zip(pairs, heavy, strict=True)]
-        mixed = [Mixed(side.between, m, side.dominant) for side, (_, m) in zip(sides, pairs, strict=True)]
+        mixed = [Mixed(side.between, m, side.dominant, large_vendors(side.between, value, own, nested=nested))
+                 for side, (_, m) in zip(sides, pairs, strict=True)]
         ends = far_ends([(side.single, m) for side, (_, m) in zip(sides, pairs, strict=True)],
                         np.array([1 - value if nested else np.ones(n), np.ones(n), value, value]), LOST_MASS)
         inside, outside = (_curves([part for side in sides for part in side.alike[place]], reach * furthest, smooth)

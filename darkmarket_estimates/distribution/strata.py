@@ -8,6 +8,9 @@ import numpy as np
 
 from darkmarket_estimates.distribution.multiplier import Multiplier
 
+#: Of a vendor's sales, what may be rounding.
+SLACK = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
@@ -43,6 +46,36 @@ class Stratum:
         turn = which[self.owner]
         return replace(self, a=np.where(turn, np.maximum(self.b - self.a, 0), self.a),
                        qa=np.where(turn, np.maximum(self.qb - self.qa, 0), self.qa))
+
+    def between(self, *, nested: bool) -> np.ndarray:
+        """Which vendors sell on both sides: in A and in B, of a share in A and outside it, but for rounding."""
+        if not nested:
+            return (self.qa > 0) & (self.qb > 0) & (self.a > 0) & (self.b > 0)
+        return np.logical_and.reduce([(part > SLACK * whole) & (whole - part > SLACK * whole)
+                                      for part, whole in ((self.a, self.b), (self.qa, self.qb))])
+
+    def sides(self, r: np.ndarray, rows: np.ndarray, *, nested: bool) -> tuple[np.ndarray, ...]:
+        """Values and sums of squares of A - r B in A and outside it, for vendors that sell on both sides."""
+        a, qa, b, qb = self.a[rows], self.qa[rows], self.b[rows], self.qb[rows]
+        if nested:
+            return (1 - r) * a, (1 - r) ** 2 * qa, r * (a - b), r**2 * (qb - qa)
+        return a, qa, -r * b, r**2 * qb
+
+    def apart(self, *, nested: bool) -> Stratum:
+        """With the two sides of each vendor as two vendors: the same where nothing links its sales."""
+        both = self.between(nested=nested)
+        rows = np.repeat(np.arange(len(self.a)), 1 + both)
+        second = np.zeros(len(rows), dtype=bool)
+        second[1:] = rows[1:] == rows[:-1]
+        first = both[rows] & ~second
+        a, qa = np.where(second, 0.0, self.a[rows]), np.where(second, 0.0, self.qa[rows])
+        b, qb = self.b[rows], self.qb[rows]
+        if nested:
+            b, qb = (np.where(second, w - p, np.where(first, p, w)) for w, p in ((b, self.a[rows]), (qb, self.qa[rows])))
+        else:
+            b, qb = np.where(first, 0.0, b), np.where(first, 0.0, qb)
+        start = np.concatenate([[0], np.cumsum(1 + both)])[self.start]
+        return replace(self, a=a, b=b, qa=qa, qb=qb, start=start)
 
     def in_units(self, power: int) -> Stratum:
         """In units of 2^power, which rounds nothing: squares of huge or tiny marks would leave the range of floats."""

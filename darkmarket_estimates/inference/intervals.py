@@ -96,6 +96,8 @@ def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float
     Solves :math:`\Phi(c + \Delta / s) - \Phi(-c) = level` with :math:`\Delta = \ln(hi / lo)`, which is known, and
     returns :math:`\Phi(-c)`. Source: Imbens and Manski, *Econometrica* 72 (2004), 1845-1857, on the log scale.
 
+    At most 1/2: at levels below it the ends would cross the medians at the ends of the range, and each other.
+
     Returns
     -------
     float or None
@@ -112,4 +114,4 @@ def imbens_manski(bounds: tuple[float, float], log_variance: float, level: float
 
     # c lies between the one-sided and the two-sided normal quantile
     c = optimize.brentq(short, float(special.ndtri(level)) - 1e-9, z + 1e-9, xtol=1e-12)
-    return float(special.ndtr(-c))
+    return min(float(special.ndtr(-c)), 0.5)

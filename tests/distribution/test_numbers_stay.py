@@ -3,7 +3,8 @@
 Made on 22 November 2026 with NumPy 2.4, one total at a time. The tail rule's table is now a spline through fewer of its
 points, which moves a quantile by 1e-6 of the interval. Smooth shares and growths of the realised total are read from normal
 scores, ten times nearer to their laws than before (`test_signed_totals.py`), from which they had been off by up to 2e-3 of the
-interval. All others keep 11 digits (9 far out).
+interval. Shares and growths of the realised total were made anew when vendors with sales on both sides got a law for each
+side (`test_paired.py`). All others keep 11 digits (9 far out).
 """
 
 from __future__ import annotations

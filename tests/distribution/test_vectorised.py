@@ -44,7 +44,7 @@ def test_vendors_are_arranged_once_for_all_shares(n: int, dist: object) -> None:
         points, weights = gauss(m, w, n_points)
         apart: Mixture = Mixture([at(float(point))[0] for point in points], weights)
     else:
-        apart = _between_anchors(at, m, w)[0]
+        apart = _between_anchors(at, m, w, np.array([y.sum()]))[0]
     # up to 64 vendors each is treated by itself, and not a digit may move
     assert law.quantile(ENDS) == pytest.approx(apart.quantile(ENDS), rel=1e-12 if n <= 64 else 1e-5)
     assert law.cdf(apart.quantile(ENDS)) == pytest.approx(ENDS, abs=1e-9 if n <= 64 else 2e-5)
