@@ -22,14 +22,16 @@ def amount(x: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> amount(16_512_345), amount(982_447.2), amount(3.5), amount(1.2e9), amount(999_999.7)
-    ('16.5 million', '982,447', '3.50', '1.20 billion', '1.00 million')
+    >>> amount(16_512_345), amount(982_447.2), amount(3.5), amount(1.2e9), amount(999_999.7), amount(2e-200)
+    ('16.5 million', '982,447', '3.50', '1.20 billion', '1.00 million', '2.00e-200')
     """
     if math.isnan(x):
         return "not stated"
     if math.isinf(x):
         return "unbounded"
     magnitude = abs(x)
+    if x and not 1e-6 <= magnitude < 1e18:
+        return f"{x:.{digits - 1}e}"
     for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if magnitude >= size * (1 - 0.5e-6):
             return f"{significant(x / size, digits)} {word}"

@@ -81,8 +81,8 @@ def sources(model: Model, cells: np.ndarray) -> dict[str, float]:
     out: dict[str, float] = {}
     if total > 0:
         parts = _linear_parts(model, cells)
-        own = math.log1p(sum(parts.values()) / total**2)
         whole = sum(parts.values())
+        own = math.log1p(whole / total / total)  # the square of a small total is 0
         out |= {name: own * v / whole for name, v in parts.items() if v > 0}
     for f in model.factors:
         if f.is_uncertain and (weight := model.concerns(f, cells, at)) > 0:

@@ -37,6 +37,7 @@ def hhi(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
     >>> hhi(np.ones((1, 4)), np.array([1.0, 1.0, 1.0, 1.0]))
     array([0.25])
     """
+    x = np.ldexp(x, -np.frexp(x.max(initial=0.0))[1])  # squares of tiny or huge numbers are no floats
     total = weights @ x
     return np.divide(weights @ x**2, total**2, out=np.full(len(total), np.nan), where=total > 0)
 

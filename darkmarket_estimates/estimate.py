@@ -207,9 +207,11 @@ class Estimate(Compared):
         """
         import importlib
 
+        from darkmarket_estimates.plots import picture
+
         choice(kind, "kind", ("forest", "distribution", "shares", "budget", "influence"))
         module = importlib.import_module(f"darkmarket_estimates.plots.{PLOTS[kind]}")
-        return getattr(module, f"draw_{kind}")(self, ax=ax, **options)
+        return picture(getattr(module, f"draw_{kind}"), self, ax, options)
 
     def __str__(self) -> str:
         return prose.headline(self)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import darkmarket_estimates as dme
+from darkmarket_estimates.concentration import hhi
 from darkmarket_estimates.inference import imbens_manski
 
 TOTALS = dme.Totals.from_cells(vendor=["a", "b", "c", "d"], value=[900.0, 600.0, 300.0, 5.0], reviews=[9, 10, 3, 5],
@@ -85,3 +86,30 @@ def test_a_share_knows_whose_review_share_is_whose(other: float) -> None:
     assert np.mean(drawn > high) == pytest.approx(0.025, abs=error + 0.001)
     one = dme.turnover(totals, review_rate=shares["X"]).share("X", of="market").interval
     assert one[1] - one[0] < 0.9 * (high - low)  # with one share a vendor its sales move together
+
+
+@pytest.mark.parametrize("unit", [2.0**-660, 1.0, 2.0**600])
+def test_concentration_does_not_depend_on_the_unit(unit):
+    """Squares of very small and very large numbers are no floats."""
+    assert hhi(np.ones((1, 3)), np.array([1.0, 2.0, 3.0]) * unit).tolist() == [14 / 36]
+    assert np.isnan(hhi(np.ones((1, 1)), np.zeros(1))).all()
+
+
+@pytest.mark.parametrize("estimand", ["realised", "expected"])
+def test_money_without_a_square_has_no_budget_of_variance(estimand):
+    totals = dme.Totals.from_cells(vendor=list("abc"), value=[1e-200, 2e-200, 3e-200], reviews=[1, 2, 3], currency="USD")
+    est = dme.turnover(totals, review_rate=dme.ReviewRate(mean=0.5, between_vendor_sd=0.1), estimand=estimand)
+    assert est.value == pytest.approx(1.2e-199) and est.budget().empty and str(est).startswith("USD 1.20e-199")
+
+
+@pytest.mark.parametrize(("kind", "options", "message"), [
+    ("shares", {}, "say of="), ("forest", {"n": 3}, r"leave n= out"), ("budget", {"of": "x"}, r"expected: none")])
+def test_pictures_say_which_options_they_take(kind, options, message):
+    est = dme.turnover(TOTALS, review_rate=0.5)
+    with pytest.raises(dme.AssumptionError, match=message):
+        est.plot(kind, **options)
+
+
+def test_progress_is_a_function_or_a_yes_or_no():
+    with pytest.raises(dme.AssumptionError, match="progress= takes a function"):
+        dme.turnover(TOTALS, progress=3)

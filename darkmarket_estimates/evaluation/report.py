@@ -124,10 +124,10 @@ class Report:
         -------
         matplotlib Axes
         """
-        from darkmarket_estimates.plots import operating
+        from darkmarket_estimates.plots import operating, picture
 
         choice(kind, "kind", ("zip", "bias", "coverage"))
-        return getattr(operating, f"draw_{kind}")(self, ax=ax, **options)
+        return picture(getattr(operating, f"draw_{kind}"), self, ax, options)
 
     def __str__(self) -> str:
         shown = self.table()[["scenario", "variant", "judged_as", "runs", "failures", "relative_bias", "coverage",

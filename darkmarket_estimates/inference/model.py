@@ -217,7 +217,7 @@ class Model:
         total = self.value(cells, scenario)
         if total == 0:
             return 0.0
-        own = math.log1p(self.variance(cells, at) / total**2)
+        own = math.log1p(self.variance(cells, at) / total / total)
         return own + sum(self.concerns(f, cells, at) ** 2 * log_variance(f.spec) for f in self.factors if f.is_uncertain)
 
     # -- laws and intervals -----------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from darkmarket_estimates._checks import shown
+from darkmarket_estimates.errors import AssumptionError
+
 #: Told the fraction done (0 to 1); None decides by the terminal; a bool says so.
 Progress = Callable[[float], None] | bool | None
 #: Is told the fraction done.
@@ -30,6 +33,9 @@ def showing(progress: Progress, words: str) -> Iterator[Tell]:
     if callable(progress):
         yield lambda fraction: progress(min(max(fraction, 0.0), 1.0))
         progress(1.0)
+    elif not (progress is None or isinstance(progress, bool)):
+        raise AssumptionError("progress= takes a function", expected="a callable that is told the fraction done, True or False",
+                              got=shown(progress))
     elif progress is False or (progress is None and not sys.stderr.isatty()):
         yield quiet
     else:
