@@ -50,7 +50,7 @@ def number(
 def integer(x: Any, name: str, *, low: int | None = None, high: int | None = None) -> int:
     """Return `x` as an int inside [low, high], else raise `AssumptionError`."""
     limits = [f">= {low}" if low is not None else "", f"<= {high}" if high is not None else ""]
-    expected = " ".join(["a whole number", *filter(None, limits)])
+    expected = " ".join(["a whole number", " and ".join(filter(None, limits))]).strip()
     whole = isinstance(x, int | np.integer) or (is_number(x) and math.isfinite(_float(x)) and float(x).is_integer())
     if not whole or not is_number(x):
         raise AssumptionError(f"{name} is not a whole number", expected=expected, got=shown(x))

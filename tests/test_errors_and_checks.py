@@ -73,3 +73,10 @@ def test_a_label_is_its_text_whatever_its_length():
     assert [_checks.label(x) for x in ("a", 2014, 1.5, None)] == ["a", "2014", "1.5", "None"]
     assert _checks.label(10**5000) == "a whole number of 16,610 bits"
     assert _checks.label(-(10**5000)) == "-a whole number of 16,610 bits"
+
+
+def test_both_ends_of_a_range_are_told():
+    with pytest.raises(errors.AssumptionError, match=r"expected: a whole number >= 1 and <= 256"):
+        _checks.integer(0, "n", low=1, high=256)
+    with pytest.raises(errors.AssumptionError, match=r"expected: a whole number$|expected: a whole number\n"):
+        _checks.integer(0.5, "n")

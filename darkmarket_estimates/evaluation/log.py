@@ -75,6 +75,8 @@ def resume(path: Path, header: Mapping[str, Any]) -> dict[int, list[dict[str, An
     DataError
         The file is of another benchmark: the field that differs is named.
     """
+    if path.is_dir():
+        raise DataError("path= names a folder", where=str(path), expected="a file for the finished runs", fix="name a file in it")
     start = path.read_bytes()[:1024] if path.exists() else b""
     if not start or (start.startswith(b'{"format"') and b"\n" not in path.read_bytes()):  # stopped in the first line
         write(path, {"headers": [header]}, ())

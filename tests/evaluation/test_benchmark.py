@@ -217,6 +217,11 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, text):
     assert path.read_text() == text
 
 
+def test_a_folder_is_no_file_for_runs(tmp_path):
+    with pytest.raises(dme.DataError, match="names a folder"):
+        run(path=tmp_path)
+
+
 def test_file_whose_runs_came_from_other_code_is_caught(report, tmp_path):
     path = tmp_path / "runs.jsonl"
     run(n_simulations=1, path=path)
