@@ -17,6 +17,21 @@ CSV, PARQUET = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"), (".parquet", ".pq
 DUCKDB, SQLITE = (".duckdb", ".ddb"), (".sqlite", ".sqlite3", ".db")
 
 
+class FileSession(OwnSession):
+    """A session on files, whose columns are named as in the files: of two with one name, DuckDB renames the second."""
+
+    header: str | None = None
+
+    def columns(self) -> list[str]:
+        """Names of the columns, as often as they occur."""
+        ours = OwnSession.columns(self)
+        if self.header is None or not (first := self.fetch(f"SELECT * FROM {self.header} LIMIT 1").to_pylist()):
+            return ours
+        theirs = [*first[0].values()]
+        return [name if theirs.count(name) > 1 and str(own).startswith(f"{name}_") else own
+                for own, name in zip(ours, theirs, strict=True)]
+
+
 @dataclass(frozen=True, slots=True)
 class FilePlace:
     """Something on disk.
@@ -31,6 +46,8 @@ class FilePlace:
         CSV: every column is text, so that an id such as 007 or 12e4 stays what it is.
     attach : str or None
         Path of a database that is opened for reading first.
+    header : str or None
+        CSV: the same source, of which the names of the columns are the first row.
     """
 
     words: str
@@ -40,12 +57,14 @@ class FilePlace:
     ordered: bool = True
     attach: str | None = None
     engine: str = "duckdb"
+    header: str | None = None
 
     @contextmanager
-    def session(self) -> Iterator[OwnSession]:
+    def session(self) -> Iterator[FileSession]:
         """A connection for one question."""
         with connection(self.limits) as ours:
-            session = OwnSession(ours, self.source, self.words, self.limits.progress)
+            session = FileSession(ours, self.source, self.words, self.limits.progress)
+            session.header = self.header
             if self.attach is not None:
                 session.fetch(f"ATTACH {sql.text(self.attach)} AS theirs (READ_ONLY)")
             yield session
@@ -53,7 +72,8 @@ class FilePlace:
     def in_memory(self) -> Source:
         """The whole table."""
         with self.session() as session:
-            return Source(session.fetch(f"SELECT * FROM {self.source}"), text_numbers=self.text_numbers)
+            table = session.fetch(f"SELECT * FROM {self.source}")
+            return Source(table.rename_columns(session.columns()), text_numbers=self.text_numbers)
 
 
 def _is_folder(path: str) -> bool:
@@ -93,9 +113,10 @@ def place(path: str, table: str | None, limits: Limits) -> FilePlace:
     if kind.endswith(CSV):
         # Nothing is guessed but the separator. A sample tells neither a quote that first comes late nor a type, and what
         # it takes for a preamble or for comments may be rows: two files joined, ids such as #12
-        options = """header = true, all_varchar = true, quote = '"', escape = '"', skip = 0, comment = '', strict_mode = true"""
+        options = """all_varchar = true, quote = '"', escape = '"', skip = 0, comment = '', strict_mode = true"""
         options += ", hive_partitioning = true, hive_types_autocast = false" if folder else ""
-        return FilePlace(path, f"read_csv({sql.text(pattern)}, {options})", limits, text_numbers=True)
+        table, header = (f"read_csv({sql.text(pattern)}, header = {whether}, {options})" for whether in ("true", "false"))
+        return FilePlace(path, table, limits, text_numbers=True, header=header)
     if kind.endswith(DUCKDB):
         return FilePlace(path, f"theirs.{sql.name(table_name(path, table))}", limits, ordered=False, attach=path)
     raise NotSupportedError("a file of this kind cannot be read", where=path,

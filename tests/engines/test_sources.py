@@ -285,3 +285,23 @@ def test_a_table_that_is_not_in_the_database_is_named(tmp_path):
     with pytest.raises(DataError, match="cannot be read") as caught:
         Listings(a_database_path, **ROLES, table="listings")
     assert "listings does not exist" in caught.value.got and "a table in it" in caught.value.fix
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_csv_that_names_a_column_twice_is_refused_where_it_is_used(engine, folder, tmp_path):
+    """DuckDB renames the second, and would read the first."""
+    path = tmp_path / "market=Hansa" / "x.csv" if folder else tmp_path / "x.csv"
+    path.parent.mkdir(exist_ok=True)
+    roles = {"price": "price", "reviews": "reviews", "vendor": "seller", "currency": "USD", "engine": engine}
+    path.write_text("price,reviews,price,seller,note,note,price_1\n1,2,30,a,x,y,z\n")
+    with pytest.raises(DataError, match="'price' more than once"):
+        Listings(str(tmp_path if folder else path), **roles).totals()
+    path.write_text("price,reviews,cost,seller,note,note,,\n1,2,30,a,x,y,,\n")
+    listings = Listings(str(tmp_path if folder else path), **roles, **({"market": "market"} if folder else {}))
+    assert listings.totals().sum("value") == 2
+    with pytest.raises(DataError, match="'note' more than once"):
+        listings.totals(by="note")
+    path.write_text("price,reviews,seller\n")
+    with pytest.raises(DataError, match="empty"):
+        Listings(str(tmp_path if folder else path), **roles).totals()
