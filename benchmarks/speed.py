@@ -134,7 +134,7 @@ def exponent(runs: list[dict[str, Any]], job: str) -> float | None:
 
 def machine() -> dict[str, Any]:
     """What ran it."""
-    names = ("darkmarket-estimates", "numpy", "scipy", "pandas", "duckdb", "numba", "arch", "tea-tasting", "scikit-bio",
+    names = ("darkmarket-estimates", "numpy", "scipy", "pandas", "duckdb", "llvmlite", "arch", "tea-tasting", "scikit-bio",
              "dask", "pyspark")
     versions = {}
     for name in names:

@@ -68,7 +68,7 @@ def run(code: str) -> str:
 def test_import_loads_nothing_heavy():
     out = run("""
         import sys, darkmarket_estimates
-        print([m for m in ("pymc", "arviz", "matplotlib", "dask", "duckdb", "numba") if m in sys.modules])
+        print([m for m in ("pymc", "arviz", "matplotlib", "dask", "duckdb", "numba", "llvmlite") if m in sys.modules])
     """)
     assert out.strip() == "[]"
 
@@ -101,7 +101,7 @@ def test_what_an_import_adds_is_its_own():
 
 BLOCKED = """
     import sys
-    for name in ("duckdb", "pymc", "arviz", "matplotlib", "numba", "dask", "polars"):
+    for name in ("duckdb", "pymc", "arviz", "matplotlib", "numba", "llvmlite", "dask", "polars"):
         sys.modules[name] = None
     import scipy.stats
     import darkmarket_estimates as dme

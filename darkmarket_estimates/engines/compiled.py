@@ -1,95 +1,144 @@
-"""The compiled pass over coded rows. Imported only where numba is; kept on disk after its first use."""
+"""The pass over coded rows as machine code, written for LLVM and made for the columns that a table has.
+
+LLVM comes with numba, which comes with pymc. Numba itself would take a third of a second to load, and one and a half the
+first time of all; LLVM and one pass take less than a tenth.
+"""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from llvmlite import binding as llvm
 
 #: Columns of a table of sums: one cache line a cell, the last column idle.
 WIDTH = 8
-#: Rows between the one that is added and the one whose cell is fetched into the cache meanwhile, where the table is larger.
-AHEAD, NEAR = 24, 2**15
+#: Rows between the one that is added and the one whose cell is fetched into the cache meanwhile.
+AHEAD = 24
 
-_FLOATS = numba.types.Array(numba.float64, 1, "C", readonly=True)
-_WHOLE = numba.types.Array(numba.int64, 1, "C", readonly=True)
-#: Counts are taken as they come: a column of floats beside one of whole numbers costs half as much as all the sums.
-_SIGNATURES = [numba.void(_WHOLE, _FLOATS, count, *3 * [_FLOATS], numba.float64[::1]) for count in (_FLOATS, _WHOLE)]
-_FOUR = ir.VectorType(ir.DoubleType(), 4)
+_Table = np.ndarray[Any, Any]
+Pass = Callable[..., None]
 
 
-def _address(context: Any, builder: Any, kind: Any, table: Any, at: Any) -> Any:
-    return builder.gep(context.make_array(kind)(context, builder, table).data, [at])
+class Kind(NamedTuple):
+    """What a pass reads and sums.
 
-
-@intrinsic
-def _add_four(typing: Any, table: Any, at: Any, a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Callable[..., Any]]:
-    """Add four numbers to four neighbours in one instruction; `at` is a multiple of four, from a cache line on."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        address = builder.bitcast(_address(context, builder, signature.args[0], *values[:2]), _FOUR.as_pointer())
-        more = ir.Constant(_FOUR, ir.Undefined)
-        for i, value in enumerate(values[2:]):
-            more = builder.insert_element(more, value, ir.Constant(ir.IntType(32), i))
-        builder.store(builder.fadd(builder.load(address, align=32), more), address, align=32)
-        return context.get_dummy_value()
-
-    return types.void(table, at, a, b, c, d), build
-
-
-@intrinsic
-def _fetch(typing: Any, table: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
-    """Ask for a cache line that will be written to soon."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, *3 * [word]]))
-        address = builder.bitcast(_address(context, builder, signature.args[0], *values), byte)
-        builder.call(fetch, [address, word(1), word(3), word(1)])  # to write to, to keep, data
-        return context.get_dummy_value()
-
-    return types.void(table, at), build
-
-
-def accumulate(
-    cell: np.ndarray, price: np.ndarray, count: np.ndarray, unit: np.ndarray, first: np.ndarray,
-    per_listing: np.ndarray, table: np.ndarray,
-) -> None:
-    """Add rows to a flat table of 8 sums a cell; arrays of length 0 where every unit is 1 or every row a listing.
-
-    Indices are unsigned: a signed one is tested for wrapping around at every use, which costs as much as the sums.
+    Attributes
+    ----------
+    whole : bool
+        Counts are integers: a column of floats beside them would cost half as much as all the sums.
+    rates, repeated, far : bool
+        Units may differ from 1; listings may have several rows; the table of sums is larger than the caches of a core.
     """
-    repeated, rates, far, last = len(first) > 0, len(unit) > 0, len(table) > NEAR, len(cell) - 1
-    for i in range(len(cell)):
-        if far:
-            _fetch(table, np.uint64(cell[min(i + AHEAD, last)]) * np.uint64(WIDTH))
-        at = np.uint64(cell[i]) * np.uint64(WIDTH)
-        sold = float(count[i])
-        worth = price[i]
-        if rates:
-            u = unit[i]
-            worth *= u
-            table[at + np.uint64(4)] += u * u * sold
-            value = worth * sold
-            sold *= u
-        else:
-            value = worth * sold
-        listed = first[i] if repeated else 1.0
-        whole = per_listing[i] if repeated else value
-        _add_four(table, at, listed, sold, value, worth * value)
-        table[at + np.uint64(5)] += listed * whole * whole
-        if whole > table[at + np.uint64(6)]:
-            table[at + np.uint64(6)] = whole
+
+    whole: bool
+    rates: bool
+    repeated: bool
+    far: bool
 
 
-def load() -> Any:
-    """The pass as machine code, from disk where one of this version is kept and the disk can be written to."""
-    try:
-        return numba.njit(_SIGNATURES, nogil=True, cache=True)(accumulate)
-    except (RuntimeError, OSError):  # no folder for it
-        return numba.njit(_SIGNATURES, nogil=True)(accumulate)
+def _column(name: str, kind: str = "double") -> str:
+    return f"""
+      %{name}_at = getelementptr {kind}, ptr %{name}s, i64 %i
+      %{name} = load {kind}, ptr %{name}_at"""
+
+
+def _add(column: int, number: str) -> str:
+    """Add to one number of the line of a cell."""
+    return f"""
+      %at_{column} = getelementptr double, ptr %line, i64 {column}
+      %old_{column} = load double, ptr %at_{column}
+      %new_{column} = fadd double %old_{column}, {number}
+      store double %new_{column}, ptr %at_{column}"""
+
+
+def _add_four(*numbers: str) -> str:
+    """Add to the first four numbers of the line of a cell, in one instruction."""
+    vector, steps = "poison", []
+    for i, number in enumerate(numbers):
+        steps.append(f"\n      %four_{i} = insertelement <4 x double> {vector}, double {number}, i32 {i}")
+        vector = f"%four_{i}"
+    return "".join(steps) + f"""
+      %old_four = load <4 x double>, ptr %line, align 64
+      %new_four = fadd <4 x double> %old_four, {vector}
+      store <4 x double> %new_four, ptr %line, align 64"""
+
+
+_FETCH = f"""
+      %later = add i64 %i, {AHEAD}
+      %inside = icmp ult i64 %later, %last
+      %fetched = select i1 %inside, i64 %later, i64 %last
+      %fetched_at = getelementptr i64, ptr %cells, i64 %fetched
+      %fetched_cell = load i64, ptr %fetched_at
+      %fetched_line = getelementptr [{WIDTH} x double], ptr %table, i64 %fetched_cell
+      call void @llvm.prefetch.p0(ptr %fetched_line, i32 1, i32 3, i32 1)"""  # to write to, to keep, data
+
+
+def source(kind: Kind) -> str:
+    """The pass in LLVM's language: rows one after the other, with the sums of `kernels.sums` in the same order."""
+    counted = _column("count", "i64") + "\n      %n = sitofp i64 %count to double" if kind.whole else _column("n")
+    if kind.rates:
+        priced = _column("unit") + _column("price") + """
+      %worth = fmul double %unit, %price
+      %unit_sq = fmul double %unit, %unit
+      %rate = fmul double %unit_sq, %n
+      %sold = fmul double %unit, %n""" + _add(4, "%rate")
+    else:
+        priced = _column("price")
+    worth, sold = ("%worth", "%sold") if kind.rates else ("%price", "%n")
+    listed, whole = ("%first", "%per_listing") if kind.repeated else ("1.0", "%value")
+    return f"""
+    declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+
+    define void @accumulate(i64 %rows, ptr %cells, ptr %prices, ptr %{"counts" if kind.whole else "ns"}, ptr %units, ptr %firsts,
+                            ptr %per_listings, ptr %table) {{
+    before:
+      %last = sub i64 %rows, 1
+      %some = icmp ne i64 %rows, 0
+      br i1 %some, label %row, label %done
+    row:
+      %i = phi i64 [0, %before], [%next, %added] {_FETCH if kind.far else ""} {_column("cell", "i64")}
+      %line = getelementptr [{WIDTH} x double], ptr %table, i64 %cell {counted} {priced}
+      %value = fmul double {worth}, %n
+      %worth_sq = fmul double {worth}, %value {_column("first") + _column("per_listing") if kind.repeated else ""}
+      %listed = fmul double {listed}, {whole}
+      %listed_sq = fmul double %listed, {whole} {_add_four(listed, sold, "%value", "%worth_sq")} {_add(5, "%listed_sq")}
+      %top_at = getelementptr double, ptr %line, i64 6
+      %top = load double, ptr %top_at
+      %larger = fcmp ogt double {whole}, %top
+      br i1 %larger, label %raise, label %added
+    raise:
+      store double {whole}, ptr %top_at
+      br label %added
+    added:
+      %next = add i64 %i, 1
+      %more = icmp ult i64 %next, %rows
+      br i1 %more, label %row, label %done
+    done:
+      ret void
+    }}"""
+
+
+def load(kind: Kind) -> Pass:
+    """Make the pass.
+
+    Returns
+    -------
+    callable
+        Takes the columns of n rows in one piece each (int cells; float prices; counts; units, firsts and money of listings
+        or None) and the table of sums in cache lines, which it adds to. The GIL is free meanwhile.
+    """
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(  # this processor, with all that it can do
+        opt=3, cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten())
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(source(kind)), machine)  # which owns both
+    engine.finalize_object()
+    call = ctypes.CFUNCTYPE(None, ctypes.c_int64, *7 * [ctypes.c_void_p])(engine.get_function_address("accumulate"))
+
+    def accumulate(cell: _Table, *columns: _Table | None, _code: Any = engine) -> None:  # which lives as long
+        call(len(cell), cell.ctypes.data, *(None if x is None else x.ctypes.data for x in columns))
+
+    return accumulate

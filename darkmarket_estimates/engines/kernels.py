@@ -6,19 +6,19 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
 from darkmarket_estimates.totals import Key, merge_column
 from darkmarket_estimates.totals.cells import inverse
 
-#: From so many rows on a compiled loop pays for being loaded (half a second, and as much the first time of all), ...
-LARGE = 30_000_000
-#: ... and from so many where this process has it.
-LOADED = 1_000_000
+#: From so many rows on, of all tables that a process has summed, a compiled pass pays for being made: less than a tenth of
+#: a second. So it never takes twice the time of the better way.
+LARGE = 4_000_000
 #: Rows whose products stay in the processor's cache: whole columns of them cost more in page faults than in sums.
 BLOCK = 32_768
+#: So many cells are in the caches of a core; where there are more, the compiled pass fetches them ahead.
+NEAR = 4_096
 #: Large tables are added in parts, side by side where compiled, each with sums of its own, which must pay. How many
 #: depends on the table alone: every machine adds in the same order.
 MOST_PARTS, ROWS_A_PART, ROWS_A_CELL = 8, 1_000_000, 8
@@ -104,7 +104,7 @@ def sums(
         Whether a row is the first of its listing in its cell, and the listing's money there; None where every row is
         a listing of its own.
     """
-    kernel = compiled() if len(cell) >= (LOADED if compiled.cache_info().currsize else LARGE) else None
+    kernel = _kernel(n_cells, count, unit, first) if _summed(len(cell)) >= LARGE else None
     added: Callable[..., np.ndarray] = _interpreted if kernel is None else functools.partial(_by_kernel, kernel)
 
     def part(start: int, end: int) -> np.ndarray:
@@ -186,16 +186,15 @@ def _columns(table: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _by_kernel(
-    kernel: Callable[..., Any], n_cells: int, cell: np.ndarray, price: np.ndarray, count: np.ndarray,
+    kernel: Callable[..., None], n_cells: int, cell: np.ndarray, price: np.ndarray, count: np.ndarray,
     *columns: np.ndarray | None,
 ) -> np.ndarray:
-    """The same by the compiled pass, of shape (8, n_cells): each cell is one cache line, two would double the misses."""
+    """The same by a compiled pass, of shape (8, n_cells)."""
     table = _cache_lines(n_cells)
     table[:, LARGEST] = -np.inf
-    nothing = np.empty(0)
-    counts = np.ascontiguousarray(count, np.int64 if count.dtype.kind == "i" else float)
-    kernel(np.ascontiguousarray(cell), np.ascontiguousarray(price, float), counts,
-           *(nothing if x is None else np.ascontiguousarray(x, float) for x in columns), table.reshape(-1))
+    kernel(np.ascontiguousarray(cell, np.int64), np.ascontiguousarray(price, float),
+           np.ascontiguousarray(count, np.int64 if _is_whole(count) else float),
+           *(None if x is None else np.ascontiguousarray(x, float) for x in columns), table)
     return table.T
 
 
@@ -206,12 +205,34 @@ def _cache_lines(n: int) -> np.ndarray:
     return room[start:start + 8 * n].reshape(n, 8)
 
 
-@functools.cache
-def compiled() -> Callable[..., Any] | None:
-    """The compiled pass, or None where numba is not installed or does not load."""
-    try:
-        from darkmarket_estimates.engines.compiled import load
+def _is_whole(count: np.ndarray) -> bool:
+    """Whether the compiled pass takes counts as they come."""
+    return count.dtype.kind == "i"
 
-        return load()
+
+_rows = 0
+
+
+def _summed(n: int) -> int:
+    """Rows that this process has been asked to sum, with these."""
+    global _rows
+    _rows += n
+    return _rows
+
+
+def _kernel(
+    n_cells: int, count: np.ndarray, unit: np.ndarray | None, first: np.ndarray | None
+) -> Callable[..., None] | None:
+    """The compiled pass for these columns, or None where there is none."""
+    return compiled(_is_whole(count), unit is not None, first is not None, n_cells > NEAR)
+
+
+@functools.cache
+def compiled(*kind: bool) -> Callable[..., None] | None:
+    """A compiled pass of this `Kind`, or None where LLVM is not installed or does not load."""
+    try:
+        from darkmarket_estimates.engines.compiled import Kind, load
+
+        return load(Kind(*kind))
     except Exception:  # optional: a broken installation is none
         return None

@@ -15,6 +15,12 @@ from tests.tables import ROLES, listing_table
 from tests.test_totals import assert_same
 
 
+@pytest.fixture(autouse=True)
+def _numpy_until_told(monkeypatch):
+    """Whatever this process has summed before."""
+    monkeypatch.setattr(kernels, "LARGE", math.inf)
+
+
 @pytest.mark.parametrize("size", [40, 10**12])
 def test_ranks_are_those_of_unique(size):
     packed = np.random.default_rng(0).integers(0, size, 300)
@@ -38,14 +44,13 @@ def test_cells_hold_every_combination_that_occurs_in_order():
 @pytest.mark.parametrize("days", [False, True], ids=["counts", "rates"])
 @pytest.mark.parametrize("repeated", [False, True])
 def test_the_compiled_pass_is_the_same(repeated, days, monkeypatch):
-    pytest.importorskip("numba", reason="numba is not installed")
+    pytest.importorskip("llvmlite", reason="LLVM is not installed")
     frame = listing_table(3_000)
     if repeated:
         frame["id"] = [f"l{i % 700}" for i in range(3_000)]
     options = {**ROLES, "market": "market", "duplicates": "keep", **({"days": "days"} if days else {})}
     want = Listings(frame, **options).totals(by="country", bands=[50])
     monkeypatch.setattr(kernels, "LARGE", 1)
-    monkeypatch.setattr(kernels, "LOADED", 1)
     calls = []
     by_kernel = kernels._by_kernel
     monkeypatch.setattr(kernels, "_by_kernel", lambda *a: calls.append(1) or by_kernel(*a))
@@ -56,8 +61,8 @@ def test_the_compiled_pass_is_the_same(repeated, days, monkeypatch):
 @pytest.mark.parametrize("rates", [False, True], ids=["counts", "rates"])
 @pytest.mark.parametrize("repeated", [False, True])
 def test_parts_and_blocks_add_up_and_both_ways_give_the_same_bits(repeated, rates, monkeypatch):
-    """The number of parts follows from the table: a machine with numba and one without print the same digits."""
-    pytest.importorskip("numba", reason="numba is not installed")
+    """The number of parts follows from the table: a machine with LLVM and one without print the same digits."""
+    pytest.importorskip("llvmlite", reason="LLVM is not installed")
     rng = np.random.default_rng(8)
     n, n_cells = 5_000, 40
     cell, price, count = rng.integers(0, n_cells, n), rng.lognormal(4, 1, n), rng.poisson(3, n).astype(float)
@@ -70,7 +75,6 @@ def test_parts_and_blocks_add_up_and_both_ways_give_the_same_bits(repeated, rate
     monkeypatch.setattr(kernels, "BLOCK", 300)
     interpreted = kernels.sums(*given)
     monkeypatch.setattr(kernels, "LARGE", 1)
-    monkeypatch.setattr(kernels, "LOADED", 1)
     parts = []
     by_kernel = kernels._by_kernel
     monkeypatch.setattr(kernels, "_by_kernel", lambda *a: parts.append(len(a[2])) or by_kernel(*a))
@@ -107,18 +111,18 @@ def by_hand_sums(cell, n_cells, price, count, unit, first, whole):
 @pytest.mark.parametrize("n", [0, 1, 2, 23, 24, 25, 26, 49, 700], ids=str)
 @pytest.mark.parametrize("n_cells", [10, 4_097], ids=["few cells", "cells beyond the cache"])
 @pytest.mark.parametrize("way", ["NumPy", "compiled"])
-@pytest.mark.parametrize("given", ["counts", "whole counts", "rates", "repeated", "rates of repeated"])
+@pytest.mark.parametrize("given", ["counts", "whole counts", "rates", "whole rates", "repeated", "whole repeated",
+                                   "rates of repeated", "whole rates of repeated"])
 def test_sums_are_those_by_hand_to_the_last_bit(n, n_cells, way, given, monkeypatch):
     if way == "compiled":
-        pytest.importorskip("numba", reason="numba is not installed")
+        pytest.importorskip("llvmlite", reason="LLVM is not installed")
         monkeypatch.setattr(kernels, "LARGE", 0)
-        monkeypatch.setattr(kernels, "LOADED", 0)
     monkeypatch.setattr(kernels, "BLOCK", 64)
     rng = np.random.default_rng(n)
     cell, price, count = rng.integers(0, n_cells - 1, n), rng.lognormal(4, 1, n), rng.poisson(3, n)
     unit = rng.uniform(0.01, 1, n) if "rates" in given else None
     first, whole = (rng.integers(0, 2, n).astype(float), rng.lognormal(5, 1, n)) if "repeated" in given else (None, None)
-    table = cell, n_cells, price, count if given == "whole counts" else count.astype(float), unit, first, whole
+    table = cell, n_cells, price, count if "whole" in given else count.astype(float), unit, first, whole
     found, want = kernels.sums(*table), by_hand_sums(*table)  # the last cell has no row
     assert list(found) == list(COLUMNS)
     for name, values in found.items():
@@ -129,20 +133,21 @@ def test_sums_are_those_by_hand_to_the_last_bit(n, n_cells, way, given, monkeypa
 def test_counts_reach_the_compiled_pass_as_they_come(given, taken):
     """A column of a million whole numbers is not copied, and no fraction is cut off on the way."""
     count, seen = np.arange(4, dtype=given), []
-    kernels._by_kernel(lambda *columns: seen.append(columns[2]), 2, np.zeros(4, dtype=np.int64), np.ones(4), count, None)
-    assert seen[0].dtype == taken and np.array_equal(seen[0], count) and np.shares_memory(seen[0], count) is (given == taken)
+    kernels._by_kernel(lambda *columns: seen.append(columns), 2, np.zeros(4, dtype=np.int32), np.ones(4), count, None)
+    taken_as = seen[0][2]
+    assert taken_as.dtype == taken and np.array_equal(taken_as, count) and np.shares_memory(taken_as, count) is (given == taken)
+    assert seen[0][0].dtype == np.int64  # it reads eight bytes a cell
 
 
 def test_sums_beyond_the_floats_are_infinite_both_ways(monkeypatch):
     """And no warning on the way: they are refused with the largest price when all are made."""
-    pytest.importorskip("numba", reason="numba is not installed")
+    pytest.importorskip("llvmlite", reason="LLVM is not installed")
     cell, price, count = np.zeros(4, dtype=np.int64), np.array([1e300, 1e200, 1.0, 1e300]), np.array([1e5, 2.0, 3.0, 1e9])
     found = []
     monkeypatch.setattr(kernels, "ROWS_A_PART", 1)
     monkeypatch.setattr(kernels, "ROWS_A_CELL", 1)
-    for least in (100, 0):
+    for least in (math.inf, 0):
         monkeypatch.setattr(kernels, "LARGE", least)
-        monkeypatch.setattr(kernels, "LOADED", least)
         found.append(kernels.sums(cell, 2, price, count, None, None, None))
     for name, values in found[0].items():
         assert values.tolist() == found[1][name].tolist(), name
@@ -201,7 +206,29 @@ def test_rows_without_reviews_neither_ring_nor_silence_the_alarm():
     assert alarms.flags(prices, counts) == ()
 
 
-def test_without_numba_large_tables_are_added_all_the_same(monkeypatch):
+def test_the_compiled_pass_is_made_when_the_rows_so_far_would_have_paid_for_it(monkeypatch):
+    """Rows are those of all tables: many that are small pay as one that is large does."""
+    asked = []
+    monkeypatch.setattr(kernels, "LARGE", 10)
+    monkeypatch.setattr(kernels, "_rows", 0)
+    monkeypatch.setattr(kernels, "compiled", lambda *kind: asked.append(kind))
+    for n in (4, 5, 1, 0, 2):
+        kernels.sums(np.zeros(n, dtype=np.int64), 1, np.ones(n), np.ones(n), None, None, None)
+    assert len(asked) == 3
+
+
+def test_which_pass_is_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels, "compiled", lambda *kind: asked.append(kind))
+    cell, price, whole = np.zeros(3, dtype=np.int64), np.ones(3), np.arange(3)
+    kernels.sums(cell, 1, price, whole, None, None, None)
+    kernels.sums(cell, 1, price, whole.astype(np.uint64), price, None, None)
+    kernels.sums(cell, kernels.NEAR + 1, price, price, None, price, price)
+    assert asked == [(True, False, False, False), (False, True, False, False), (False, False, True, True)]
+
+
+def test_without_llvm_large_tables_are_added_all_the_same(monkeypatch):
     monkeypatch.setattr(kernels, "LARGE", 1)
     cell, price, count = np.array([0, 1, 0]), np.array([2.0, 3.0, 5.0]), np.array([1.0, 2.0, 3.0])
     monkeypatch.setitem(sys.modules, "darkmarket_estimates.engines.compiled", None)  # its import fails
