@@ -98,27 +98,30 @@ class LazyTable(PlannedTable):
             cells = session.fetch(query.cells(session.source, touched, listings))
             if cells.num_rows == 0 and touched is None:
                 raise empty()
-            status = query.statuses(cells)
+            order = _by_vendor(cells)
+            status = query.statuses(cells, order)
             if (status < 0).any():
                 self._refuse(session, query, touched, cells)
             if query.refuses_repeats:
                 raise_repeated(session, query)
-            kept = _by_vendor(cells.column("who"), status == 0)
             markets = () if self.schema.market is None else identities.check_markets(
                 Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"),
                 self.schema.market).labels
             own, more, prices = self._touched(session, query, touched, n_touched)
+            kept = status == 0
             rows = int(cells.column("n").to_numpy()[kept].sum())
-            sums = {name: cells.column(query.answers[name]).to_numpy()[kept].astype(np.float64, copy=False) for name in COLUMNS}
+            sums = {name: cells.column(query.answers[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS}
             with np.errstate(over="ignore"):
-                if not all(np.isfinite(values.sum()) for values in sums.values()):
-                    check_finite(sums, session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
-            flags = self._flags(session, query, sums, rows, touched, prices)
+                if not all(np.isfinite(values.sum()) for values in sums.values()):  # it may be those of dropped rows
+                    check_finite({name: values[kept] for name, values in sums.items()},
+                                 session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
+            flags = self._flags(session, query, sums, kept, rows, touched, prices)
         # only now, without the session: what DuckDB held makes room for the labels of the vendors
         audit = self._audit(query, cells, status)
-        keys = cells.select(query.key_names).take(pa.array(kept))
+        order = order[kept[order]]
+        keys = cells.select(query.key_names).take(pa.array(order))
         del cells
-        totals = self._totals(query, keys, sums, markets, audit)
+        totals = self._totals(query, keys, sums, order, markets, audit)
         totals = totals if own is None else totals + own
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
@@ -148,12 +151,13 @@ class LazyTable(PlannedTable):
         """Raise what is wrong with rows: all of them are asked where a first scan left some out."""
         if cells is None or touched is not None:
             cells = session.fetch(query.cells(session.source, None))
-        raise_first(session, query, cells, query.statuses(cells), self.place.ordered)
+        raise_first(session, query, cells, query.statuses(cells, _by_vendor(cells)), self.place.ordered)
 
     def _totals(
-        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], markets: tuple[str, ...], audit: Audit
+        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], rows: np.ndarray, markets: tuple[str, ...],
+        audit: Audit,
     ) -> Totals:
-        """Cells of an answer as Totals."""
+        """Cells of an answer as Totals: their keys, and their sums at some rows of the answer."""
         schema = self.schema
         source = Source(cells)
         keys = {name: source.labels(ours) for name, ours in zip(query.by, query.group_names)}
@@ -164,7 +168,7 @@ class LazyTable(PlannedTable):
         vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
         keys[VENDOR] = identities.within(source.labels("market"), vendor) if (
             schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
-        merged_keys, merged = kernels.merged(keys, sums)
+        merged_keys, merged = kernels.merged(keys, sums, rows)
         header = Header(
             currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
             markets=markets, by=query.by, bands=tuple(map(float, query.bands)), occasions=schema.occasions,
@@ -197,13 +201,15 @@ class LazyTable(PlannedTable):
         return Audit((read, *lines[1:]))
 
     def _flags(
-        self, session: Session, query: Query, sums: dict[str, np.ndarray], rows: int, touched: str | None, mine: np.ndarray
+        self, session: Session, query: Query, sums: dict[str, np.ndarray], kept: np.ndarray, rows: int, touched: str | None,
+        mine: np.ndarray,
     ) -> tuple[str, ...]:
         """The alarm, with the prices that are in memory: a narrow scan more, where the sums alone do not silence it."""
         top = float(mine.max(initial=0))
         reached, most = np.zeros(0), lowest_cap(self.steps)
         if self.schema.days is None:  # sums of money a day tell nothing of prices
-            reached, most = alarms.bounds(sums["value"], sums["price_sq_reviews"], sums["max_listing_value"], most)
+            value, squares, largest = (sums[name][kept] for name in ("value", "price_sq_reviews", "max_listing_value"))
+            reached, most = alarms.bounds(value, squares, largest, most)
         limits = [alarms.threshold(max(top, float(reached.max(initial=0)))), alarms.threshold(max(top, most))]
         # each cell that reaches a high price holds at least one
         if 100 * (np.count_nonzero(reached >= limits[1]) + np.count_nonzero(mine >= limits[1])) >= rows + len(mine):
@@ -226,7 +232,7 @@ def _push(sums: list[tuple[int, Totals]], parts: int, totals: Totals) -> None:
     sums.append((parts, totals))
 
 
-def _by_vendor(who: pa.ChunkedArray, kept: np.ndarray) -> np.ndarray:
-    """Rows of the cells that are kept, by vendor where that is text: half of what an ORDER BY costs, and less memory."""
-    rows = text_order(who) if is_text(who.type) else np.arange(len(kept))
-    return rows if kept.all() else rows[kept[rows]]
+def _by_vendor(cells: pa.Table) -> np.ndarray:
+    """Rows of the cells by vendor where that is text: half of what an ORDER BY costs, and less memory."""
+    who = cells.column("who")
+    return text_order(who) if is_text(who.type) else np.arange(len(who))

@@ -5,12 +5,12 @@ The groups are split by the status of their rows, so that the same scan checks, 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.engines import sql
@@ -98,14 +98,16 @@ class Query(Rows):
         keys += ["band"] if self.bands else []
         return [*self.group_names, *keys, "who"]
 
-    def statuses(self, cells: pa.Table) -> np.ndarray:
-        """The status of each cell of an answer."""
+    def statuses(self, cells: pa.Table, order: np.ndarray) -> np.ndarray:
+        """The status of each cell of an answer; `order` is that of their vendors, where those that are marked stand together."""
         if "status" in cells.column_names:
             return cells.column("status").to_numpy()
         who = cells.column("who")
-        marked = np.flatnonzero(pc.fill_null(pc.starts_with(who, self.mark), False).to_numpy())
+        start, end = (bisect.bisect_left(order, text, key=lambda at: who[at].as_py())
+                      for text in (self.mark, f"{self.mark}\U0010ffff"))
+        marked = order[start:end]
         status = np.zeros(cells.num_rows, dtype=np.int64)
-        status[marked] = [int(text[len(self.mark):]) for text in who.take(marked).to_pylist()]
+        status[marked] = [int(text[len(self.mark):]) for text in who.take(pa.array(marked)).to_pylist()]
         return status
 
     def touched(self, source: str) -> str:

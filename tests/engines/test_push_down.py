@@ -1,5 +1,7 @@
 """What makes the push-down fast changes no number: each shortcut beside the reference engine, on tables made to break it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,6 +12,7 @@ from darkmarket_estimates.engines import alarms, lazy
 from darkmarket_estimates.engines import duckdb as sessions
 from darkmarket_estimates.engines.lazy import LazyTable
 from darkmarket_estimates.engines.plan import Clean, Convert, lowest_cap
+from darkmarket_estimates.engines.query import Query
 from tests.engines.tables_elsewhere import assert_parity, elsewhere
 from tests.engines.test_parity import repeated_listings
 from tests.tables import ROLES, listing_table
@@ -68,12 +71,21 @@ def test_rows_that_a_rule_drops_are_left_out_wherever_they_are_sorted(seller, tm
     assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(cap=1e-9)), {}, **ROLES)
 
 
-@pytest.mark.parametrize("some", [[], [0], [1], [1, 2], [0, 1], [3], [4], [0, 1, 2, 3, 4], [0, 2], [1, 4]], ids=str)
 @pytest.mark.parametrize("who", [["c", "a", "b", "e", "d"], [3, 1, 2, 5, 4]], ids=["text", "numbers"])
-def test_cells_without_some(who, some):
+def test_cells_by_vendor(who):
     """Text in its order; numbers as they stand, which become text only later."""
-    got = lazy._by_vendor(pa.chunked_array([who[:2], who[2:]]), ~np.isin(np.arange(5), some))
-    assert got.tolist() == [i for i in ([1, 2, 0, 4, 3] if isinstance(who[0], str) else range(5)) if i not in some]
+    got = lazy._by_vendor(pa.table({"who": pa.chunked_array([who[:2], who[2:]])}))
+    assert got.tolist() == ([1, 2, 0, 4, 3] if isinstance(who[0], str) else [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("who", [
+    [], ["a"], ["\x1fm0"], ["\x1fm-3", "\x1fm12"], ["z", "\x1fm1", "\x01", "\x1fm-2", "\x1f", "\x1fl", "\x1fn", "\x1fm1", "m7"],
+    ["\x1fm4", "\x01"], ["\x1fm5", "\U0010ffff"]], ids=range(7))
+def test_the_status_of_cells_is_found_in_their_order(who):
+    """Those of rows that are not kept bear the mark, wherever other texts are sorted."""
+    cells = pa.table({"who": pa.chunked_array([who[:3], who[3:]], pa.string())})
+    found = Query.statuses(SimpleNamespace(mark="\x1fm"), cells, lazy._by_vendor(cells))
+    assert found.tolist() == [int(text[2:]) if text.startswith("\x1fm") else 0 for text in who]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "relation"])
