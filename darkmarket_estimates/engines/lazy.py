@@ -21,6 +21,7 @@ from darkmarket_estimates.audit import Audit, Entry
 from darkmarket_estimates.engines import alarms, checks, duplicates, identities, kernels, sql
 from darkmarket_estimates.engines.capabilities import refuse
 from darkmarket_estimates.engines.duckdb import Place, Session
+from darkmarket_estimates.engines.files import FilePlace
 from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty, lowest_cap
 from darkmarket_estimates.engines.problems import raise_first, raise_repeated
 from darkmarket_estimates.engines.query import Query
@@ -32,6 +33,10 @@ from darkmarket_estimates.totals import BAND, CAPTURES, COLUMNS, VENDOR, Header,
 
 #: Rows of touched listings that are brought into memory at a time.
 CHUNK = 2_000_000
+#: Where these are more, and more than a quarter of all, rows stay where they are, and each is judged by its listing's median.
+MANY = 1 / 4
+#: The first rows of a file tell beforehand, where so many listings stand on several of them.
+HEAD, TOLD = 200_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,16 @@ class LazyTable(PlannedTable):
         query = Query(schema=self.schema, columns=self.columns, steps=self.steps, by=groups, bands=tuple(bands))
         with self.place.session() as session:
             touched, n_touched, listings = None, 0, None
-            if query.looks_at_listings:
+            if self._touches_many_at_first(session, query):
+                query = self._with_medians(session, query)
+            elif query.looks_at_listings:
                 if session.keeps and query.sums_listings_apart:
                     listings = session.keep(query.listings(session.source))
                 found = session.keep(query.touched(session.source) if listings is None else query.touched_of(listings))
                 n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
                 touched = found if n_touched else None
+                if query.can_join_medians and self._are_many(session, n_touched):
+                    query, touched, n_touched, listings = self._with_medians(session, query), None, 0, None
             cells = session.fetch(query.cells(session.source, touched, listings))
             if cells.num_rows == 0 and touched is None:
                 raise empty()
@@ -124,6 +133,23 @@ class LazyTable(PlannedTable):
         totals = self._totals(query, keys, sums, order, markets, audit)
         totals = totals if own is None else totals + own
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
+
+    def _touches_many_at_first(self, session: Session, query: Query) -> bool:
+        """Whether the rule can touch many of the listings that the first rows of a file show."""
+        if not query.can_join_medians or not isinstance(self.place, FilePlace):  # the head of a query can cost the whole
+            return False
+        told = session.fetch(query.head(session.source, HEAD)).to_pylist()[0]
+        return told["n"] >= TOLD and told["touched"] > MANY * told["n"]
+
+    @staticmethod
+    def _are_many(session: Session, n_touched: int) -> bool:
+        return n_touched > CHUNK and n_touched > MANY * int(
+            session.fetch(f"SELECT count(*) FROM {session.source}").column(0)[0].as_py())
+
+    @staticmethod
+    def _with_medians(session: Session, query: Query) -> Query:
+        """The query with a table of the medians of the listings that the rule can touch."""
+        return replace(query, medians=session.keep(query.medians_of(session.source)))
 
     def _touched(
         self, session: Session, query: Query, touched: str | None, n: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +47,11 @@ class Query(Rows):
         rules = [s.rule for s in self.steps if isinstance(s, Clean)]
         return (not self._whole_listings and not self.by and not self.bands and self.schema.captures is None
                 and [i for i, rule in enumerate(rules, 1) if rule.uses_median] == [len(rules)])
+
+    @property
+    def can_join_medians(self) -> bool:
+        """Whether rows can be judged one by one once the median of each listing is known."""
+        return not self._joins_repeats and [rule.action for _, _, rule in self._median_rules] == ["drop"]
 
     @property
     def joins_markets(self) -> bool:
@@ -118,7 +123,7 @@ class Query(Rows):
         alone = len(rules) == 1 and not conditions
         for sees, price, rule in rules:
             own = f"CASE WHEN {sees} THEN {price} END"
-            conditions += _reach(rule, price) if alone else _reach(rule, own, f"count({own})")
+            conditions += _reach(rule, *_ends(price)) if alone else _reach(rule, *_ends(own), f"count({own})")
         return (f"SELECT h, count(*) AS n FROM ({self.rows(source, checked=True)}) "
                 f"WHERE {rules[0][0] if alone else 'true'} GROUP BY h HAVING {_either(conditions)}")
 
@@ -128,11 +133,30 @@ class Query(Rows):
         A listing that lies in two cells counts as touched.
         """
         (sees, price, rule), = self._median_rules
-        touched = _either(["min(g) <> max(g)", *_reach(rule, price)])
+        touched = _either(["min(g) <> max(g)", *_reach(rule, *_ends(price))])
         each = (f"SELECT h, min(g) AS g, count(*) AS n, sum({self._worth} * c) AS value, {touched} AS is_touched "
                 f"FROM (SELECT *, {self._cell('vendor')} AS g FROM ({self.rows(source, checked=True)})) WHERE {sees} GROUP BY h")
         sums = ", ".join(f"{sum_} FILTER (NOT is_touched) AS {name}" for name, sum_ in _over_listings("value").items())
         return f"SELECT g, {sums}, list({{'h': h, 'n': n}}) FILTER (is_touched) AS touched FROM ({each}) GROUP BY g"
+
+    def medians_of(self, source: str) -> str:
+        """Where `can_join_medians`, the medians of the listings that the rule can touch."""
+        (sees, price, rule), = self._median_rules
+        each = f"SELECT h, list_sort(list({price})) AS p FROM ({self.rows(source, checked=True)}) WHERE {sees} GROUP BY h"
+        low, high = "p[(n + 1) // 2]", "p[n // 2 + 1]"
+        return (f"SELECT h AS of_listing, {low} + ({high} - {low}) / 2 AS median_price "  # as `grouped_median` has it
+                f"FROM (SELECT h, p, len(p) AS n FROM ({each})) WHERE {_either(_reach(rule, 'p[n]', 'p[1]', 'n'))}")
+
+    def head(self, source: str, rows: int) -> str:
+        """Where `can_join_medians`, how many listings stand on several of the first rows, and how many the rule can touch.
+
+        They may have more prices in the rest, so that the least number of prices is not asked for.
+        """
+        (sees, price, rule), = self._median_rules
+        found = _either(_reach(replace(rule, min_observations=1), *_ends(price)))
+        each = (f"SELECT {found} AS is_touched FROM ({self.rows(f'(SELECT * FROM {source} LIMIT {rows})', checked=True)}) "
+                f"WHERE {sees} GROUP BY h HAVING count(*) > 1")
+        return f"SELECT count(*) AS n, count(*) FILTER (is_touched) AS touched FROM ({each})"
 
     @staticmethod
     def touched_of(listings: str) -> str:
@@ -237,19 +261,24 @@ def _over_listings(value: str) -> dict[str, str]:
     return {"n_listings": "count(*)", "listing_value_sq": f"sum({value} * {value})", "max_listing_value": f"max({value})"}
 
 
-def _reach(rule: HoldingPrice, own: str, times: str = "count(*)") -> list[str]:
-    """When a rule can touch a listing that has prices `own` so many times.
+def _ends(price: str) -> tuple[str, str]:
+    """The highest and the lowest price of a group."""
+    return f"max({price})", f"min({price})"
+
+
+def _reach(rule: HoldingPrice, top: str, least: str, times: str = "count(*)") -> list[str]:
+    """When a rule can touch a listing that has so many prices, the highest and the lowest of which are given.
 
     A multiple U of the median m can refuse a price only where max > U min, for m >= min; the same below. Rows are not
     checked here: what is wrong with them is found by the scan that sums, or where the listing is touched.
     """
     multiples = []
     if rule.upper_multiple is not None:
-        multiples.append(f"max({own}) > {sql.number(rule.upper_multiple)} * min({own})")
+        multiples.append(f"{top} > {sql.number(rule.upper_multiple)} * {least}")
     if rule.lower_multiple is not None:
-        multiples.append(f"min({own}) < {sql.number(rule.lower_multiple)} * max({own})")
+        multiples.append(f"{least} < {sql.number(rule.lower_multiple)} * {top}")
     found = [f"{times} >= {sql.number(rule.min_observations)} AND ({_either(multiples)})"] if multiples else []
-    return found + ([f"max({own}) > {sql.number(rule.cap)}"] if rule.cap is not None and rule.action == "median" else [])
+    return found + ([f"{top} > {sql.number(rule.cap)}"] if rule.cap is not None and rule.action == "median" else [])
 
 
 def _either(conditions: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from darkmarket_estimates.assumptions import HoldingPrice
 from darkmarket_estimates.engines import sql
 from darkmarket_estimates.engines.conditions import Problem, fine, problems
 from darkmarket_estimates.engines.plan import Convert, Step
@@ -28,6 +29,8 @@ class Rows:
     by: tuple[str, ...]
     #: Stands before the status of rows that are not kept, in the place of their vendor; no text of a table can guess it.
     mark: str = field(default_factory=lambda: f"\x1f{secrets.token_urlsafe(8)}")
+    #: Table of `of_listing` (a hash) and `median_price`, where each row is judged by a multiple of it.
+    medians: str | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -92,9 +95,16 @@ class Rows:
                 else:
                     price = f"{price} * {sql.number(step.rates)}"
                 stages.append(f", {price} AS price_{stage}")
-            elif step.rule.cap is not None and step.rule.action == "drop":
-                cases.append((f"{price} > {sql.number(step.rule.cap)}", at))
-                limits.append(f"{price} <= {sql.number(step.rule.cap)}")
+                continue
+            rule = step.rule
+            if rule.cap is not None and rule.action == "drop":
+                cases.append((f"{price} > {sql.number(rule.cap)}", at))
+                limits.append(f"{price} <= {sql.number(rule.cap)}")
+            if rule.uses_median and self.medians is not None:
+                joins.append(f"LEFT JOIN {self.medians} AS medians ON h = of_listing")
+                refused = _refused(rule, price)
+                cases.append((refused, at))
+                limits.append(f"NOT {refused}")
         conditions = [*([] if checked else [fine(self.schema, self.columns)]), *limits]
 
         def judged(kept: str, told: Callable[[int], str]) -> str:
@@ -133,6 +143,13 @@ class Rows:
         if s.listing is not None:
             found["h"] = self.listing_hash
         return [f"{expression} AS {ours}" for ours, expression in found.items()]
+
+
+def _refused(rule: HoldingPrice, price: str) -> str:
+    """Whether a multiple of its listing's median refuses a price; most listings have no median that is needed."""
+    found = [] if rule.upper_multiple is None else [f"{price} > {sql.number(rule.upper_multiple)} * median_price"]
+    found += [] if rule.lower_multiple is None else [f"{price} < {sql.number(rule.lower_multiple)} * median_price"]
+    return f"coalesce({' OR '.join(found)}, false)"
 
 
 def _is_daily(step: Step) -> bool:
