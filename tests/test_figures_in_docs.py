@@ -18,7 +18,7 @@ from darkmarket_estimates import coverage, estimator, published
 from darkmarket_estimates.distribution import confidence
 from darkmarket_estimates.evaluation import characteristics, job
 from darkmarket_estimates.inference import INTERVALS, laws
-from darkmarket_estimates.listings import table as listings_table
+from darkmarket_estimates.listings import rates
 from darkmarket_estimates.simulate import HoldingPrices, LogNormalSizes, MarketSpec, Quantities, presets
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def even(n: int, y: np.ndarray | None = None) -> dme.Totals:
 
 def test_the_limits_that_getting_started_names():
     text = prose("getting-started")
-    assert f"over more than {listings_table.ONE_RATE_DAYS} days" in text
+    assert f"over more than {rates.ONE_RATE_DAYS} days" in text
     assert f"more than {100 * estimator.SUSPICIOUS_SHARE:g} % of the money (and ten times its even share)" in text
 
 

@@ -99,23 +99,24 @@ def locate(
 
 
 def _of_path(path: str, table: str | None, engine: str, memory_limit: str | None, progress: Progress) -> Opener:
-    from darkmarket_estimates.engines import files, lazy, streams
+    from darkmarket_estimates.engines import files, lazy, paths, sqlite
     from darkmarket_estimates.engines.duckdb import Limits
 
     if not path.strip():  # Path("") is the working folder: a variable that is not set would read whatever lies there
         raise DataError("the path is empty", got=repr(path), expected="a file, a folder or a glob")
     limits = Limits(memory=memory_limit, progress=progress)
-    if path.lower().endswith(files.SQLITE):
-        stream = streams.sqlite_place(path, files.table_name(path, table), limits)
-        return _whole(stream.in_memory()) if _small(path, engine) else lazy.opener(stream)
+    if path.lower().endswith(paths.SQLITE):
+        theirs = sqlite.opened(path, files.table_name(path, table))
+        stream = sqlite.stream(theirs, limits)
+        return sqlite.SqliteOpener(theirs, _whole(stream.in_memory()) if _small(path, engine) else lazy.opener(stream))
     place = files.place(path, table, limits)
     return _whole(place.in_memory()) if _small(path, engine) else lazy.opener(place)
 
 
 def _small(path: str, engine: str) -> bool:
-    from darkmarket_estimates.engines import files
+    from darkmarket_estimates.engines import paths
 
-    return engine == "memory" or (engine == "auto" and files.size(path) < SMALL_FILE)
+    return engine == "memory" or (engine == "auto" and paths.size(path) < SMALL_FILE)
 
 
 def _of_relation(relation: Any, engine: str, memory_limit: str | None) -> Opener:

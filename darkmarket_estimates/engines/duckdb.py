@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
-from darkmarket_estimates.errors import DataError
+from darkmarket_estimates.errors import DataError, NotSupportedError
 from darkmarket_estimates.inference import Progress, showing
 
 if TYPE_CHECKING:
@@ -100,16 +100,12 @@ class OwnSession:
     connection : duckdb connection
     source : str
         What to select from.
-    before : callable, optional
-        Called before each statement: a stream of batches can be read only once.
     """
 
     keeps = True
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, where: str, progress: Progress,
-                 before: Callable[[], None] | None = None) -> None:
-        self._connection, self.source, self._where = connection, source, where
-        self._progress, self._before = progress, before
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, where: str, progress: Progress) -> None:
+        self._connection, self.source, self._where, self._progress = connection, source, where, progress
 
     def columns(self) -> list[str]:
         """Names of the columns."""
@@ -122,12 +118,12 @@ class OwnSession:
 
     def fetch(self, statement: str) -> pa.Table:
         """Run in a thread of its own, so that this one can show progress and be interrupted."""
-        if self._before is not None:
-            self._before()
         answer: list[Any] = []
-        done = threading.Event()  # join() of Python 3.11, once interrupted, takes a running thread for a dead one
+        # events: join() of Python 3.11, once interrupted, takes a running thread for a dead one
+        begun, done = threading.Event(), threading.Event()
 
         def run() -> None:
+            begun.set()
             try:
                 answer.append(self._connection.sql(statement).to_arrow_table())
             except BaseException as error:  # handed to the caller below
@@ -136,13 +132,14 @@ class OwnSession:
                 done.set()
 
         thread = threading.Thread(target=run, daemon=True, name="darkmarket_estimates scan")
-        thread.start()
         try:
+            thread.start()
             with showing(self._progress, "reading the listings") as tell:
                 while not done.wait(0.05):
                     tell(self._connection.query_progress() / 100)  # below 0 where DuckDB does not know
         finally:
-            while not done.is_set():  # interrupted: nothing of ours goes on running
+            begun.wait(1)  # start(), too, can be interrupted, with or without a thread
+            while begun.is_set() and not done.is_set():  # interrupted: nothing of ours goes on running
                 self._connection.interrupt()
                 done.wait(0.02)
         if isinstance(answer[0], BaseException):
@@ -181,7 +178,7 @@ class RelationSession:
         import duckdb
 
         try:
-            return question(self._relation)
+            return _told_of_interrupts(question, self._relation)
         except duckdb.Error as error:
             raise translated(error, RELATION) from error
 
@@ -205,6 +202,13 @@ class RelationPlace:
         """A view of the relation; the user's settings hold."""
         yield RelationSession(self.relation)
 
+    def __deepcopy__(self, memo: Any) -> RelationPlace:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise NotSupportedError("a relation stays in its process", got="a connection, which cannot be pickled",
+                                fix="write it to Parquet and pass the path")
+
 
 @contextmanager
 def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -217,32 +221,61 @@ def connection(limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises
     ------
     DataError
-        DuckDB does not know the limit.
+        DuckDB does not know the limit; no temp folder can be made.
     """
     import duckdb
 
     if limits.memory is not None and limits.memory.strip().startswith("-"):  # for DuckDB: without a limit
         raise DataError("memory_limit= is below 0", got=repr(limits.memory), expected='text such as "1GB"',
                         fix="leave it out for no limit")
-    with TemporaryDirectory(prefix="darkmarket_estimates_", ignore_cleanup_errors=True) as folder:
+    try:
+        spilled = TemporaryDirectory(prefix="darkmarket_estimates_", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DataError("no temp folder can be made", got=str(error),
+                        fix="let TMPDIR name a folder that has room, and in which you may write") from error
+    with spilled as folder:
         config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False,
                                   "temp_directory": folder}
         config |= {} if limits.memory is None else {"memory_limit": limits.memory}
         config |= {} if limits.disk is None else {"max_temp_directory_size": limits.disk}
         try:
             ours = duckdb.connect(":memory:", config=config)
+            _told_of_interrupts(ours.execute, "SET enable_progress_bar_print = false")  # it would print into our answers
             if limits.memory is not None:
-                known, unit = ours.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+                known, unit = _told_of_interrupts(
+                    ours.execute, "SELECT current_setting('memory_limit')").fetchall()[0][0].split()
                 limit = float(known) * _UNITS[unit]
                 share = min(max(limit - _PYTHON, _LEAST * limit), _MOST * limit)
-                ours.execute(f"SET memory_limit = '{share / 2**10:.0f} KiB'")
+                _told_of_interrupts(ours.execute, f"SET memory_limit = '{share / 2**10:.0f} KiB'")
         except duckdb.Error as error:
             raise DataError("memory_limit= cannot be read", got=repr(limits.memory), expected='text such as "1GB"',
                             fix='memory_limit="1GB"') from error
         try:
             yield ours
         finally:
-            ours.close()
+            _close(ours)
+
+
+def _told_of_interrupts(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask DuckDB in this thread, where it makes errors of its own of Ctrl-C."""
+    try:
+        return ask(*arguments)
+    except Exception as error:
+        if "Query interrupted" in str(error) or "KeyboardInterrupt" in str(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _close(ours: duckdb.DuckDBPyConnection) -> None:
+    """Close a connection, also where a second Ctrl-C came before the first had stopped its statement."""
+    import duckdb
+
+    for _ in range(500):
+        try:
+            return ours.close()
+        except duckdb.Error:  # busy
+            ours.interrupt()
+            time.sleep(0.02)
 
 
 #: What DuckDB says, in small letters, and what can be done; the first that is found.
@@ -250,11 +283,17 @@ _WAYS_OUT = {
     "not utf-8": 'save it as UTF-8, or pass the frame: pandas.read_csv(path, encoding="latin-1")',
     "requires the extension": "nothing is fetched from elsewhere: save a copy here and pass its path",
     "already attached": 'it is open in this process: pass connection.table("listings"), or close it',
-    "lock": "close it where it is open, or pass a copy",
+    "permission denied": "ask for the right to read it, or pass a copy",
+    "set lock": "close it where it is open, or pass a copy",
+    "version number": "another DuckDB wrote it: install that one, or let it write Parquet and pass the path",
+    "sqlite_scanner": "it is a SQLite file: let its name end in .sqlite",
     "table with name": "table= is the name of a table in it",
     "schema mismatch": "give all files the same columns",
     "failed to cast": "give a column one type in all files",
+    "hive partition mismatch": "put all files into folders of the same names (market=.../year=...), or none",
+    "csv parsing dialect": "give each line as many values as the header, and all lines the same ending",
     "csv error": "mend that line: each has as many values as the header",
+    "no files found": "check the path: a relative one starts at the working folder",
     "": "check the path, and that the file is whole",
 }
 

@@ -38,8 +38,9 @@ def apply_policy(table: MemoryTable) -> MemoryTable:
         return table.keep(np.ones(len(codes), dtype=bool), words(schema.duplicates))
     if schema.duplicates == "first":
         order = np.arange(len(codes))
-    else:  # ties go to the most money a day, then by the vendor's name: never by row order, which not every engine has
-        order = np.lexsort((table.vendor.codes, -table.unit, -table.price, -table.count))
+    else:  # ties go to the most money a day, then by name and day: never by row order, which not every engine has
+        named = [table.source.labels(column).codes for column in (schema.captures, schema.date) if column is not None]
+        order = np.lexsort((*named, table.vendor.codes, -table.unit, -table.price, -table.count))
     first = np.unique(codes[order], return_index=True)[1]
     mask = np.zeros(len(codes), dtype=bool)
     mask[order[first]] = True

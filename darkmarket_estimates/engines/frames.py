@@ -30,6 +30,8 @@ def _from_array(array: np.ndarray, name: str) -> pa.ChunkedArray:
     if array.ndim != 1:
         raise DataError("a column of the table is no column", where=f"column {name!r}", expected="a value a row",
                         got=f"shape {array.shape}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))  # Arrow takes no other order of bytes
     if array.dtype.kind in "iu" or array.dtype == np.float64:
         return pa.chunked_array([pa.array(array)])
     import pandas as pd
@@ -57,7 +59,8 @@ def from_frame(frame: Any) -> pa.Table:
             "this kind of table is not known", got=f"{type(frame).__module__}.{type(frame).__qualname__}",
             expected="a pandas, polars, dask or Spark DataFrame, a polars LazyFrame, a pyarrow Table, a DuckDB relation, "
                      "a path, or a mapping of arrays",
-            fix="collect the lazy frame first, or write it to Parquet and pass the path" if lazy else None,
+            fix="collect the lazy frame first, or write it to Parquet and pass the path" if lazy
+            else 'pass the folder of the files, or a glob such as "2016/*.csv"' if isinstance(frame, list | tuple) else None,
         ) from None
     return pa.table({name: _column(eager[name], name) for name in eager.columns})
 

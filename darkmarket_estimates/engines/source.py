@@ -121,9 +121,11 @@ def require(names: Sequence[str], columns: Sequence[str]) -> None:
     """Raise `DataError` unless each of the columns stands once among the names of a table."""
     missing = [check.label(c) for c in columns if c not in names]
     if missing:
+        noted = any(name.startswith(f"{missing[0]} (") for name in names)  # not the same in all files
         raise DataError(f"the table has no column {', '.join(map(repr, missing))}",
                         expected="the columns that the call names", got=f"columns {', '.join(map(repr, names))}",
-                        fix="name the table's own columns: price=, reviews=, vendor=, ...")
+                        fix="give all files the same columns, and a column one type in all files" if noted else
+                            "name the table's own columns: price=, reviews=, vendor=, ...")
     twice = sorted({c for c in columns if list(names).count(c) > 1})
     if twice:
         raise DataError(f"the table has the column {twice[0]!r} more than once", fix="rename one of them")

@@ -80,6 +80,13 @@ class SparkTable(PlannedTable):
             packed = _collected(answers)
         return parts.added([parts.Part.from_bytes(part) for part in packed]).finished()
 
+    def __deepcopy__(self, memo: Any) -> SparkTable:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise NotSupportedError("a Spark DataFrame stays in its process", got="a session, which cannot be pickled",
+                                fix="write it to Parquet and pass the path")
+
 
 def opener(frame: Any) -> SparkOpener:
     """A Spark DataFrame, classic or Connect.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,10 +30,11 @@ def number(value: float) -> str:
     return f"CAST('{float(value)!r}' AS DOUBLE)"
 
 
+@dataclass(frozen=True, slots=True)
 class Columns:
     """The columns of a table by name, with DuckDB's types.
 
-    Parameters
+    Attributes
     ----------
     types : mapping of str to str
         Type of each column.
@@ -40,10 +42,8 @@ class Columns:
         Whether numbers arrive as text (CSV).
     """
 
-    __slots__ = ("text_numbers", "types")
-
-    def __init__(self, types: Mapping[str, str], text_numbers: bool) -> None:
-        self.types, self.text_numbers = dict(types), text_numbers
+    types: Mapping[str, str]
+    text_numbers: bool
 
     def is_number(self, column: str) -> bool:
         """Whether the column holds numbers, or text that is to be read as such."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -38,9 +38,8 @@ class DatedListings(Listings):
     _counted: Captures | None  # those that totals are keyed by
     _captured: str
 
-    def _with(self, table: Any) -> DatedListings:
-        new = object.__new__(DatedListings)
-        new._set(table)
+    def _with(self, table: Any) -> Self:
+        new = super()._with(table)
         for name in ("_dates", "_captures", "_counted", "_captured"):
             object.__setattr__(new, name, getattr(self, name))
         return new

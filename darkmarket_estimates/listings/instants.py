@@ -35,7 +35,8 @@ def instants(source: Source, column: str, role: str) -> np.ndarray:
                             expected="dates, timestamps or ISO text")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{role} is not a date", where=f"column {column!r}", got=str(error),
-                        expected="ISO text such as 2016-01-31T12:00, all with a time zone or all without") from error
+                        expected="ISO text such as 2016-01-31T12:00, all with a time zone or all without",
+                        fix='say how the text is meant: pandas.to_datetime(column, format="%d/%m/%Y")') from error
     return np.asarray(values.to_numpy()).astype("datetime64[us]")
 
 

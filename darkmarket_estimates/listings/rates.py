@@ -12,10 +12,11 @@ from darkmarket_estimates.assumptions import ExchangeRate
 from darkmarket_estimates.engines.protocol import Rates
 from darkmarket_estimates.errors import DataError
 
+#: One exchange rate over a longer window must be asked for by name.
+ONE_RATE_DAYS = 92
 
-def conversion(
-    rates: Any, to: str, currency: str, window: tuple[str, str] | None, *, most_days: int
-) -> tuple[Rates, str]:
+
+def conversion(rates: Any, to: str, currency: str, window: tuple[str, str] | None) -> tuple[Rates, str]:
     """What prices are multiplied by, and its words in the audit.
 
     Parameters
@@ -25,8 +26,6 @@ def conversion(
         Target and present currency.
     window : (start, end) or None
         That of the table; None where it is unknown, or does not matter.
-    most_days : int
-        The longest window for one rate.
 
     Raises
     ------
@@ -46,8 +45,8 @@ def conversion(
         raise DataError("an uncertain rate cannot be applied to the table", got=repr(rates.rate),
                         fix="give it to turnover(..., exchange_rate=ExchangeRate(..., to=...))")
     days = 0 if window is None else int((np.datetime64(window[1]) - np.datetime64(window[0])) / np.timedelta64(1, "D"))
-    if days > most_days:
-        raise DataError(f"one exchange rate over {days:,} days", expected=f"at most {most_days} days",
+    if days > ONE_RATE_DAYS:
+        raise DataError(f"one exchange rate over {days:,} days", expected=f"at most {ONE_RATE_DAYS} days",
                         fix="give a table of daily rates, or say one_rate=True")
     rate = float(rates.rate)  # type: ignore[arg-type]
     return rate, f"{currency} to {to} at {rate:g}" + "".join(f", {part}" for part in (rates.date, rates.source) if part)
@@ -73,7 +72,9 @@ def daily_rates(rates: Any) -> tuple[np.ndarray, np.ndarray]:
     elif {"date", "rate"} <= set(getattr(rates, "columns", ())):
         days, values = list(rates["date"]), list(rates["rate"])
     else:
-        raise DataError("the exchange rates cannot be read", got=type(rates).__name__,
+        columns = [str(c) for c in getattr(rates, "columns", ())]
+        raise DataError("the exchange rates cannot be read",
+                        got=type(rates).__name__ + (f" with columns {', '.join(map(repr, columns))}" if columns else ""),
                         expected='an ExchangeRate, a mapping of days to rates, a Series, or a frame with columns "date" '
                                  'and "rate"')
     if not days:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from darkmarket_estimates._checks import currency_code, float_array, shown, strings
-from darkmarket_estimates.assumptions import HoldingPrice, Huggins
-from darkmarket_estimates.audit import Audit
 from darkmarket_estimates.engines.choose import locate
-from darkmarket_estimates.engines.protocol import ListingTable
-from darkmarket_estimates.errors import DataError
-from darkmarket_estimates.listings.captured import captured_totals, one_model
-from darkmarket_estimates.listings.rates import conversion
+from darkmarket_estimates.listings.immutable import ImmutableListings
 from darkmarket_estimates.listings.roles import schema_of
-from darkmarket_estimates.totals import Totals
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from darkmarket_estimates.listings.dated import DatedListings
 
-#: One exchange rate over a longer window must be asked for by name.
-ONE_RATE_DAYS = 92
 
-
-class Listings:
+class Listings(ImmutableListings):
     """A checked, immutable table of listings.
 
     Parameters
@@ -89,9 +75,7 @@ class Listings:
     480.0
     """
 
-    __slots__ = ("_first", "_table")
-    _table: ListingTable
-    _first: str | None
+    __slots__ = ()
 
     def __init__(
         self,
@@ -187,117 +171,3 @@ class Listings:
         from darkmarket_estimates.listings.reviews import from_reviews
 
         return from_reviews(reviews, listings_frame, **options)
-
-    def _set(self, table: ListingTable, first: str | None = None) -> None:
-        object.__setattr__(self, "_table", table)
-        object.__setattr__(self, "_first", first)
-
-    def _with(self, table: ListingTable) -> Listings:
-        new = object.__new__(Listings)
-        new._set(table, self._first)
-        return new
-
-    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for slot, value in state[1].items():  # copies and other processes bring them
-            object.__setattr__(self, slot, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError("Listings are immutable: each rule returns new ones")
-
-    # -- rules ------------------------------------------------------------------------------------------------------
-
-    def clean(self, rule: HoldingPrice) -> Listings:
-        """Return the listings without holding prices.
-
-        Parameters
-        ----------
-        rule : HoldingPrice
-            Its cap is in the listings' present currency.
-
-        Examples
-        --------
-        >>> table = {"price": [50.0, 99_999.0], "reviews": [4, 2], "seller": ["a", "b"]}
-        >>> listings = Listings(table, price="price", reviews="reviews", vendor="seller", currency="USD")
-        >>> print(listings.clean(HoldingPrice(cap=10_000)).audit)
-        rows read: 2 rows, 6 counts, USD 200,198
-        holding price (drop): price > 10,000: 1 rows, 2 counts, USD 199,998 -> 0
-        """
-        if not isinstance(rule, HoldingPrice):
-            raise DataError("clean() takes a rule", expected="HoldingPrice(...)", got=shown(rule))
-        return self._with(self._table.clean(rule))
-
-    def to_currency(self, to: str, rates: Any, *, one_rate: bool = False) -> Listings:
-        """Return the listings in another currency.
-
-        Parameters
-        ----------
-        to : str
-            Target currency.
-        rates : ExchangeRate or table of daily rates
-            Units of `to` per unit of the present currency. A table (a mapping of days, a Series, or a frame with
-            columns "date" and "rate") uses the rate of the day of sale and needs ``date=``. An uncertain rate belongs
-            in `turnover`.
-        one_rate : bool
-            Say so to use one rate over more than 92 days: markets' totals have been overstated sixfold by it.
-
-        Raises
-        ------
-        DataError
-            Already in that currency; a day without a rate, named; one rate over a long window.
-        """
-        currency_code(to, "to")
-        window = None if one_rate else self._table.schema.window
-        factor, words = conversion(rates, to, self.currency, window, most_days=ONE_RATE_DAYS)
-        return self._with(self._table.convert(to, factor, words))
-
-    # -- reading ----------------------------------------------------------------------------------------------------
-
-    def totals(
-        self, by: str | Iterable[str] | None = None, *, bands: Sequence[float] = (), assumptions: Sequence[Huggins] = ()
-    ) -> Totals:
-        """Sum by group and vendor, and by captures where the table has them.
-
-        Parameters
-        ----------
-        by : str or sequence of str
-            Group columns of the table. A missing label is its own group, "(missing)".
-        bands : sequence of float
-            Edges of price bands, in the present currency: adds the key "price_band".
-        assumptions : sequence of Huggins
-            A detection model needs the listings themselves: it is fitted here, on all of them, and applied in
-            ``turnover(totals, coverage=...)``. Needs `captures` and a table in memory.
-
-        Returns
-        -------
-        Totals
-        """
-        edges = float_array(bands, "bands", low=0)
-        if (np.diff(edges) <= 0).any():
-            raise DataError("the edges of the price bands do not rise", got=repr(list(bands)))
-        return captured_totals(self._table, self._first, strings(by, "by"), tuple(edges.tolist()), one_model(assumptions))
-
-    @property
-    def audit(self) -> Audit:
-        """What was read and what each rule did."""
-        return self._table.audit
-
-    @property
-    def currency(self) -> str:
-        """Present currency of the prices."""
-        return self._table.currency
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def to_frame(self) -> pd.DataFrame:
-        """The rows that are kept, as arrays: row (position in the source), price, count, value. No vendor names.
-
-        Raises
-        ------
-        NotSupportedError
-            The table is not in memory.
-        """
-        return self._table.to_frame()
-
-    def __repr__(self) -> str:
-        return f"Listings({self._table!r})"

@@ -135,8 +135,10 @@ def test_no_row_of_a_csv_is_taken_for_a_preamble(first, engine, tmp_path):
     """Two files joined, the second with a column more: a sample takes its header for the first line of the table."""
     rows = ["price,id,reviews,seller", *[f"1.5,{i},2,s" for i in range(first)], "price,id,reviews,seller,country"]
     (tmp_path / "t.csv").write_text("\n".join([*rows, *[f"1.5,b{i},2,s,NL" for i in range(300)], ""]))
-    with pytest.raises(DataError, match="no column 'price'"):
+    with pytest.raises(DataError, match="cannot be read") as caught:
         Listings(tmp_path / "t.csv", **ROLES, engine=engine).totals()
+    assert f"Line: {first + 2}; Original Line: price,id," in caught.value.got
+    assert "mend that line" in caught.value.fix
 
 
 @pytest.mark.parametrize("path", ["", "  "], ids=["nothing", "blanks"])
@@ -262,7 +264,7 @@ ELSEWHERE = {
     "a closed connection": (a_closed_connection, "cannot read the relation", None),
     "a plan that fails": (a_broken_plan("auto"), "polars cannot read", "collect()"),
     "a plan that fails in memory": (a_broken_plan("memory"), "polars cannot read", "collect()"),
-    "files of other types": (a_file_of_other_types, "cannot be read", "one type in all files"),
+    "files of other types": (a_file_of_other_types, "no column 'price'", "one type in all files"),
     "a database that is open": (lambda folder: a_database(folder, table="t"), "cannot be read", "it is open in this process"),
     "a table for a plain file": (lambda folder: Listings(folder / "t.csv", **ROLES, table="t"), "table= names", "leave it out"),
     "memory below 0": (lambda folder: Listings(folder / "t.csv", **ROLES, engine="lazy", memory_limit="-1GB"), "below 0",

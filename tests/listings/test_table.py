@@ -69,7 +69,7 @@ def test_listings_can_be_copied():
     import pickle
 
     table = listings()
-    for other in (copy.deepcopy(table), pickle.loads(pickle.dumps(table))):
+    for other in (copy.deepcopy(table), *(pickle.loads(pickle.dumps(table, protocol)) for protocol in range(6))):
         assert other.totals().sum("value") == table.totals().sum("value")
 
 
