@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,25 @@ def to_csv(frame: pd.DataFrame) -> str:
             safe[column] = [safe_cell(v) for v in safe[column]]
     safe.columns = [safe_cell(c) for c in safe.columns]
     return safe.to_csv(index=False)
+
+
+def table_markdown(columns: Sequence[str], rows: Iterable[Sequence[Any]], n_labels: int) -> str:
+    r"""A Markdown table, every text escaped; the first `n_labels` columns are text, the others figures.
+
+    Examples
+    --------
+    >>> print(table_markdown(["country", "value"], [["NL|*", "3.50"]], 1))
+    | country | value |
+    |:--|--:|
+    | NL\|\* | 3.50 |
+    """
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    rule = "|".join(":--" if i < n_labels else "--:" for i in range(len(columns)))
+    escaped = ([re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", shown(cell)) for cell in row] for row in (columns, *rows))
+    head, *body = map(line, escaped)
+    return "\n".join([head, f"|{rule}|", *body])
 
 
 def table_html(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()) -> str:

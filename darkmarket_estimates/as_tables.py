@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from darkmarket_estimates import _render
 from darkmarket_estimates.comparison import check_comparable, shares_of_groups
 from darkmarket_estimates.inference import Tell, quiet
-from darkmarket_estimates.rows import kind_of
+from darkmarket_estimates.rows import Row, kind_of
 from darkmarket_estimates.undetected import words
 
 if TYPE_CHECKING:
@@ -71,15 +71,22 @@ def shares(est: Compared, of: str, *, between_group_cv: float | None = None, tel
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
 
 
-def html(est: Estimate) -> str:
-    """The rows as a table of a notebook: the first groups, and the total."""
+def readable(est: Estimate, rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells for people: amounts in words, and no column that is empty in all rows."""
     def text(pair: tuple[float, float] | None) -> str:
         return "" if pair is None else _render.span(pair[0] * est.scale, pair[1] * est.scale)
 
+    columns = [*est.by, "value", "floor", "bounds", f"{100 * est.confidence_level:.4g}% interval"]
+    cells = [[*map(_render.shown, row.labels), "" if math.isnan(row.value) else _render.amount(row.value * est.scale),
+              _render.amount(row.floor * est.scale), text(row.bounds), text(row.interval)] for row in rows]
+    kept = [i for i in range(len(columns)) if any(row[i] for row in cells)]
+    return [columns[i] for i in kept], [[row[i] for i in kept] for row in cells]
+
+
+def html(est: Estimate) -> str:
+    """The rows as a table of a notebook: the first groups, and the total."""
     shown = (*est.rows[:-1][:HTML_ROWS], est.rows[-1])
-    rows = [(*row.labels, _render.amount(row.value * est.scale), _render.amount(row.floor * est.scale),
-             text(row.bounds), text(row.interval)) for row in shown]
-    columns = [*est.by, "value", "floor", "bounds", f"{est.confidence_level:.3g} interval"]
+    columns, rows = readable(est, shown)
     hidden = len(est.rows) - len(rows)
     notes = [*([f"{hidden} more rows"] if hidden > 0 else []), *(f"flag: {flag}" for flag in est.flags)]
     return _render.table_html(str(est), columns, rows, notes)

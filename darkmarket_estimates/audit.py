@@ -96,6 +96,9 @@ class Audit:
         """The inverse of `to_dicts`."""
         return cls(tuple(Entry(**e) for e in entries))
 
+    def __repr__(self) -> str:
+        return str(self) or "Audit()"
+
     def __str__(self) -> str:
         return "\n".join(
             f"{e.rule}: {e.rows:,} rows, {e.count:,.10g} counts, {e.currency} {e.value:,.0f}"

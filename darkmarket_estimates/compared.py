@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Compared(Figures):
     """The figures of an estimate, and what they can be compared with."""
 
-    def share(self, value: Any, of: str, *, between_group_cv: float | None = None) -> Ratio:
+    def share(self, value: Any, of: str | None = None, *, between_group_cv: float | None = None) -> Ratio:
         """Share of one group in the total, with its interval.
 
         Factors that are common to all groups cancel, so the share has no uncertainty from them; the flag "one review
@@ -32,8 +32,8 @@ class Compared(Figures):
         ----------
         value : label
             The group.
-        of : str
-            Its column.
+        of : str, optional
+            Its column; where the totals are grouped by one, that one.
         between_group_cv : float, optional
             Coefficient of variation, between groups, of the factors that are stated as common (such as the review
             share): the group and the rest each get a factor of their own with it.
@@ -57,6 +57,7 @@ class Compared(Figures):
         >>> round(dme.turnover(totals, review_rate=0.5).share("US", of="country").value, 4)
         0.1667
         """
+        of = self._column(of)
         check_comparable(self.model, "a share")
         if hasattr(self.model, "share_of"):  # joint draws answer for themselves
             return self.model.share_of(value, of, confidence_level=self.confidence_level, between_group_cv=between_group_cv)
@@ -64,20 +65,30 @@ class Compared(Figures):
                               between_group_cv=between_group_cv)
 
     def shares(
-        self, of: str, *, between_group_cv: float | None = None, progress: Progress = None
+        self, of: str | None = None, *, between_group_cv: float | None = None, progress: Progress = None
     ) -> pd.DataFrame:
-        """Shares of every group of a column, the largest first: columns `of`, value, low, high, flags.
+        """Shares of every group of a column, the largest first: columns `of`, value, low, high, kind, flags.
 
         Parameters
         ----------
-        of : str
+        of : str, optional
+            As in `share`.
         between_group_cv : float, optional
             As in `share`.
         progress : callable or bool, optional
             As in `turnover`.
         """
+        of = self._column(of)
         with showing(progress, f"shares by {of}") as tell:
             return as_tables.shares(self, of, between_group_cv=between_group_cv, tell=tell)
+
+    def _column(self, of: str | None) -> str:
+        """The column that is meant."""
+        if of is None and len(self.by) != 1:
+            raise DataError("which column of groups is meant is not said", got="of=None",
+                            expected="one of " + ", ".join(map(repr, self.by)) if self.by else "totals with groups",
+                            fix=f"of={self.by[0]!r}" if self.by else "listings.totals(by=...)")
+        return self.by[0] if of is None else of
 
     def ratio(self, other: Compared, *, between_group_cv: float | None = None) -> Ratio:
         """This total over another: growth between two windows, or one market beside another.
@@ -96,6 +107,15 @@ class Compared(Figures):
         Returns
         -------
         Ratio
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> may, june = (dme.turnover(dme.Totals.from_cells(
+        ...     vendor=["a", "b"], value=value, reviews=[9, 9], currency="USD", window=window), review_rate=0.5)
+        ...     for value, window in (([50.0, 90.0], ("2016-05-01", "2016-06-01")), ([60.0, 90.0], ("2016-06-01", "2016-07-01"))))
+        >>> round(june.ratio(may).value, 3)
+        1.071
         """
         if not isinstance(other, Compared):
             raise DataError("a ratio is one estimate over another", expected="an Estimate", got=type(other).__name__)

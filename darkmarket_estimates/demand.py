@@ -13,17 +13,17 @@ from scipy import optimize, stats
 from darkmarket_estimates._checks import choice, float_array, is_number, kind, number, real_array, strings, text
 from darkmarket_estimates._checks import confidence_level as check_level
 from darkmarket_estimates.assumptions import Range
-from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 from darkmarket_estimates.published.size_laws import FAMILIES, SizeLaw
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Shapes that are searched: from nearly equal spending to a mean that a few buyers carry.
-SHAPES = (0.02, 6.0)
+#: Shapes that are searched: from nearly equal spending to a mean that a few buyers carry, so wide that no limit rests on them.
+SHAPES = (0.001, 100.0)
 #: More respondents, or money of one, than a survey has.
 MOST = 1e15
-#: An upper limit of the mean beyond this multiple of the estimate is not one.
+#: An upper limit of the mean beyond this multiple of the estimate is not one, nor is an estimate so far beyond the edges.
 UNBOUNDED = 1e4
 
 
@@ -100,7 +100,8 @@ class Spending:
         Returns
         -------
         DataFrame
-            One row a family: family, value (NaN under a Range), low, high, kind. The interval knows the sampling of
+            One row a family: family, value (NaN under a Range), low, high, kind, in the currency and over the period of
+            the survey. The interval knows the sampling of
             respondents alone: not who answers a survey, and not what they forget.
         """
         import pandas as pd
@@ -128,6 +129,9 @@ class Spending:
                          f"{f.interval[0]:,.0f} to {f.interval[1]:,.0f}{p}")
         lines.append(f"  any distribution: {self.bounds[0]:,.0f} to {self.bounds[1]:,.0f} for these shares")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def from_spending_brackets(
@@ -169,7 +173,10 @@ def from_spending_brackets(
     Raises
     ------
     DataError
-        Edges that do not rise, lengths that do not fit, or all respondents in one bracket: no shape is identified.
+        Edges that do not rise, or lengths that do not fit.
+    NotIdentifiedError
+        Respondents in fewer than three brackets: laws of very different means then fit alike (a mean and a shape for
+        one free share). Or a family that fits best with a mean far beyond all edges.
 
     Examples
     --------
@@ -196,9 +203,6 @@ def from_spending_brackets(
         if values.max(initial=1.0) > MOST or (name == "edges" and values.min(initial=1.0) < 1 / MOST):
             raise DataError(f"{name} hold a number that no survey has", got=repr(values.tolist()),
                             expected=f"at most {MOST:g}" + (f", and 0 or at least {1 / MOST:g}" if name == "edges" else ""))
-    if (n > 0).sum() < 2:
-        raise DataError("all respondents are in one bracket: no distribution is identified", got=repr(n.tolist()),
-                        expected="respondents in at least two brackets")
     names = strings(families, "families")
     for family in names:
         choice(family, "family", tuple(FAMILIES))
@@ -208,8 +212,15 @@ def from_spending_brackets(
     for value, name in ((currency, "currency"), (period, "period")):
         text(value, name)
     total = float(n.sum())
+    if total == 0:
+        raise DataError("there are no respondents", got=repr(n.tolist()), expected="a count above 0")
     lower = float(n @ c[:-1]) / total
     upper = math.inf if n[-1] > 0 and math.isinf(c[-1]) else float(n[n > 0] @ c[1:][n > 0]) / total
+    if (n > 0).sum() < 3:
+        raise NotIdentifiedError(
+            f"all respondents are in {'one bracket' if (n > 0).sum() == 1 else 'two brackets'}: no distribution is identified",
+            expected="respondents in at least three brackets, for a mean and a shape", got=repr(n.tolist()),
+            fix=f"ask for more brackets; whatever the distribution, the mean of these is {lower:,.6g} to {upper:,.6g}")
     return Spending(edges=tuple(c.tolist()), counts=tuple(n.tolist()), bounds=(lower, upper), confidence_level=level,
                     fits=tuple(_fit(c, n, family, level) for family in names), currency=currency, period=period)
 
@@ -223,9 +234,16 @@ def _listed(x: Any, name: str) -> list[Any]:
 
 def _fit(edges: np.ndarray, counts: np.ndarray, family: str, level: float) -> SpendingFit:
     outer = np.where(np.isinf(edges[1:]), 2 * edges[:-1], edges[1:])
-    start = math.log(float(counts @ outer) / counts.sum())
-    grid = np.linspace(start - 6, start + 6, 49)
-    nearest = grid[int(np.argmax([_profile(edges, counts, family, m)[0] for m in grid]))]
+    inner_mean, outer_mean = float(counts @ edges[:-1]) / counts.sum(), float(counts @ outer) / counts.sum()
+    grid = np.arange(math.log(inner_mean) - 3, math.log(outer_mean * UNBOUNDED) + 0.25, 0.25)
+    profile = [_profile(edges, counts, family, m) for m in grid]
+    at = int(np.argmax([likelihood for likelihood, _ in profile]))
+    if at in (0, len(grid) - 1) or not 1.01 * SHAPES[0] < profile[at][1] < 0.99 * SHAPES[1]:
+        raise NotIdentifiedError(
+            f"the {family} law that fits these brackets best has a mean or shape far from them", got=repr(counts.tolist()),
+            expected=f"a highest likelihood at a mean below {UNBOUNDED:,.0f} times {outer_mean:,.6g}",
+            fix=f"leave it out of families=; whatever the distribution, the mean is at least {inner_mean:,.6g}")
+    nearest = grid[at]
     best = optimize.minimize_scalar(lambda m: -_profile(edges, counts, family, m)[0], method="bounded",
                                     bounds=(nearest - 0.25, nearest + 0.25), options={"xatol": 1e-10})
     centre = float(best.x)
@@ -233,7 +251,8 @@ def _fit(edges: np.ndarray, counts: np.ndarray, family: str, level: float) -> Sp
     drop = 0.5 * float(stats.chi2.ppf(level, 1))
 
     def above(m: float) -> float:
-        return _profile(edges, counts, family, m)[0] - (highest - drop)
+        likelihood, widest = _profile(edges, counts, family, m)
+        return drop if widest > 0.99 * SHAPES[1] else likelihood - (highest - drop)  # a wider law may still fit
 
     low, high = (_crossing(above, centre, sign) for sign in (-1, 1))
     law = SizeLaw(family=family, mean=math.exp(centre), shape=shape)
@@ -262,7 +281,7 @@ def _profile(edges: np.ndarray, counts: np.ndarray, family: str, log_mean: float
         p = _cells(edges, family, mean, np.exp(np.asarray(log_shape))[..., None])[..., seen]
         return np.log(np.maximum(p, 1e-300)) @ counts[seen]
 
-    grid = np.linspace(math.log(SHAPES[0]), math.log(SHAPES[1]), 60)
+    grid = np.linspace(math.log(SHAPES[0]), math.log(SHAPES[1]), 100)
     at = int(np.argmax(likelihood(grid)))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
     best = optimize.minimize_scalar(lambda s: -likelihood(s), method="bounded", bounds=(low, high),

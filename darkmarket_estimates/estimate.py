@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,8 @@ DAYS = {"day": 1.0, "month": 365.2425 / 12, "year": 365.2425}
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate(Compared):
     """A turnover estimate.
+
+    As an object each is its own: compare what two of them hold, with `to_dict` or `to_frame`.
 
     Attributes
     ----------
@@ -120,6 +123,15 @@ class Estimate(Compared):
             "scenario" (the total at the ends of a Range), "undetected" (money of listings that no scrape saw) and
             "rule" (money that a cleaning rule removed). Columns:
             kind, source, share, variance, low, high, money, note.
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> totals = dme.Totals.from_cells(vendor=["a", "b", "c"], value=[900.0, 600.0, 300.0], reviews=[9, 10, 3],
+        ...                                currency="USD")
+        >>> rate = dme.ReviewRate(mean=0.5, standard_error=0.02, between_vendor_sd=0.1)
+        >>> dme.turnover(totals, review_rate=rate).budget()[["source", "share"]].round(2).values.tolist()
+        [['unreviewed sales', 0.59], ['spread between vendors', 0.37], ['review share', 0.04]]
         """
         if by_group:
             with showing(progress, "budgets of the groups") as tell:
@@ -142,6 +154,13 @@ class Estimate(Compared):
         -------
         DataFrame
             Columns vendor, value, share, value_without, low_without, high_without.
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> totals = dme.Totals.from_cells(vendor=["a", "b"], value=[900.0, 600.0], reviews=[9, 10], currency="USD")
+        >>> dme.turnover(totals, review_rate=0.5).influence()[["vendor", "share", "value_without"]].values.tolist()
+        [['vendor 1', 0.6, 1200.0], ['vendor 2', 0.4, 1800.0]]
         """
         return budget.influence(self.model, n=integer(n, "n", low=1), level=self.confidence_level, scale=self.scale,
                                 names=names)
@@ -152,6 +171,11 @@ class Estimate(Compared):
         The intervals take vendors as a random sample (Poisson bootstrap with weights keyed by vendor, percentile). Of
         predicted sales no such measure exists: only their sum is predicted.
 
+        Parameters
+        ----------
+        n_resamples : int
+            Draws start from the ``rng=`` of `turnover`: state one for the same digits again.
+
         Returns
         -------
         DataFrame
@@ -161,15 +185,22 @@ class Estimate(Compared):
                                            n_resamples=replicates(n_resamples, "n_resamples", low=100, each=16),
                                            seed=self.model.entropy)
 
-    def ranks(self, of: str, n_resamples: int = 2000) -> pd.DataFrame:
+    def ranks(self, of: str | None = None, n_resamples: int = 2000) -> pd.DataFrame:
         """Ranks of the groups of a column, the largest first, with intervals.
+
+        Parameters
+        ----------
+        of : str, optional
+            As in `share`.
+        n_resamples : int
+            As in `concentration`.
 
         Returns
         -------
         DataFrame
             Columns `of`, value (in the unit of the totals), rank, low, high, probability (of that rank).
         """
-        return concentration.ranks(self.model, of, level=self.confidence_level,
+        return concentration.ranks(self.model, self._column(of), level=self.confidence_level,
                                    n_resamples=replicates(n_resamples, "n_resamples", low=100, each=16), seed=self.model.entropy)
 
     def to_frame(self) -> pd.DataFrame:
@@ -181,8 +212,43 @@ class Estimate(Compared):
         """
         return as_tables.frame(self)
 
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """`to_frame` as CSV, for spreadsheets: a label that one would run as a formula gets a ' before it.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file to write (UTF-8); without one the text is returned.
+        """
+        text = _render.to_csv(self.to_frame())
+        if path is None:
+            return text
+        Path(path).write_text(text, encoding="utf-8", newline="")
+        return None
+
+    def to_markdown(self) -> str:
+        """The figures as a Markdown table for a report: a row a group and the total, amounts in words.
+
+        Examples
+        --------
+        >>> import darkmarket_estimates as dme
+        >>> totals = dme.Totals.from_cells(vendor=["a", "b", "b"], value=[900.0, 600.0, 300.0], reviews=[9, 10, 3],
+        ...                                groups={"country": ["NL", "NL", "US"]}, currency="USD")
+        >>> print(dme.turnover(totals, review_rate=dme.Range(0.5, 1.0), interval=None).to_markdown())
+        | country | floor | bounds |
+        |:--|--:|--:|
+        | NL | 1,500 | 1,500 to 3,000 |
+        | US | 300 | 300 to 600 |
+        | (all) | 1,800 | 1,800 to 3,600 |
+        """
+        columns, rows = as_tables.readable(self, self.rows)
+        return _render.table_markdown(columns, rows, len(self.by))
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values that JSON holds; NaN becomes None."""
+        """Everything as plain values that JSON holds; NaN becomes None.
+
+        Two runs differ in `entropy` alone, unless the estimate was made with the same ``rng=``.
+        """
         return as_tables.dictionary(self)
 
     def summary(self) -> str:
@@ -198,8 +264,10 @@ class Estimate(Compared):
             A line a group and the total; the law of the total; shares of the groups of ``of=``; the uncertainty by
             source; the largest vendors.
         ax : matplotlib Axes, optional
+            A column of 3.5 inches holds the first three kinds; the others want 7.
         **options
-            "forest": `max_groups` (30). "shares": `of`, `max_groups` (20), `between_group_cv`. "influence": `n` (10).
+            "forest": `max_groups` (30). "shares": `of` and `between_group_cv` (as in `share`), `max_groups` (20). "influence":
+            `n` (10).
 
         Returns
         -------

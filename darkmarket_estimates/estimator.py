@@ -159,11 +159,13 @@ def _interval(interval: str | None, estimand: str) -> str:
     text(interval, "interval")
     if interval in ("none", "default"):
         return known[0] if interval == "default" else "none"
-    if interval not in known and any(interval in names for names in INTERVALS.values()):
-        raise AssumptionError(f"a {interval!r} interval means nothing for the {estimand} total",
-                              expected="one of " + ", ".join(map(repr, known)), got=repr(interval),
-                              fix=f"choose one of these, or the other estimand: {', '.join(INTERVALS)}")
-    return choice(interval, "interval", known)
+    if interval not in known:
+        other = next(name for name in INTERVALS if name != estimand)
+        raise AssumptionError(
+            f"a {interval!r} interval means nothing for the {estimand} total" if interval in INTERVALS[other]
+            else "interval is unknown", expected="one of " + ", ".join(map(repr, known)), got=repr(interval),
+            fix=f'choose one of these; those of estimand="{other}" are ' + ", ".join(map(repr, INTERVALS[other])))
+    return interval
 
 
 def _entropy(rng: int | np.random.Generator | np.random.SeedSequence | None) -> int:

@@ -88,8 +88,8 @@ class Figures:
         """What the figures are.
 
         "floor", "bounds", "census" (every sale counted), "prediction interval" (realised) or "confidence interval"
-        (expected), with "hybrid" before it where a prior is mixed in; "point" without an interval; "lower bound" (unseen
-        listings by `ValueChao`).
+        (expected), with "hybrid" before it where a prior is mixed in; "posterior predictive interval" or "credible interval"
+        of a Bayesian model; "point" without an interval; "lower bound" (unseen listings by `ValueChao`).
         """
         return kind_of(self.model, self._total.cells, self._total.bounds, self._total.interval)
 

@@ -21,28 +21,31 @@ MEDIAN_GAP = 0.01
 
 def headline(est: Estimate) -> str:
     """One line: figure, unit, interval or bounds, and what they are."""
-    unit = f" a {est.unit}" if est.unit != "window" else ""
-    money = f"{est.currency} " if est.currency != "orders" else ""
-    noun = " orders" if est.currency == "orders" else ""
     context = f"({', '.join(scope(est))})"
     if est.kind == "floor":
-        return f"At least {money}{_render.amount(est.value)}{noun}{unit}: a floor, no review share was stated {context}"
+        return f"At least {quantity(est, est.value)}: a floor, no review share was stated {context}"
     percent = f"{100 * est.confidence_level:.4g}%"
     if est.kind == "lower bound":
         limit = f" (one-sided {percent} limit {_render.amount(est.limit or 0.0)})"
-        text = f"At least {money}{_render.amount(est.value)}{noun}{unit}{limit}"
-        return f"{text}: a lower bound, unseen listings included {context}"
+        return f"At least {quantity(est, est.value)}{limit}: a lower bound, unseen listings included {context}"
     if est.bounds is not None:
-        text = f"{money}{_render.span(*est.bounds)}{noun}{unit}: bounds, not an interval"
+        text = f"{quantity(est, *est.bounds)}: bounds, not an interval"
         if est.interval is not None:
             text += f"; {percent} interval around them {_render.span(*est.interval)}"
         return f"{text} {context}"
-    text = f"{money}{_render.amount(est.value)}{noun}{unit}"
+    text = quantity(est, est.value)
     if est.interval is not None:
         text += f", {percent} {est.kind} {_render.span(*est.interval)}"
     elif est.kind == "census":
         text += ", every counted sale included, no sampling error"
     return f"{text} {context}"
+
+
+def quantity(est: Estimate, low: float, high: float | None = None) -> str:
+    """An amount, or two, with what it is of: money or orders, and a day, a month or a year."""
+    figure = _render.amount(low) if high is None else _render.span(low, high)
+    counted = f"{figure} orders" if est.currency == "orders" else f"{est.currency} {figure}"
+    return counted if est.unit == "window" else f"{counted} a {est.unit}"
 
 
 def scope(est: Estimate) -> list[str]:
@@ -60,51 +63,66 @@ def scope(est: Estimate) -> list[str]:
 
 def summary(est: Estimate) -> str:
     """Paragraphs: result, meaning, assumptions, data, cautions."""
-    model, header = est.model, est.model.totals.header
-    paragraphs = [f"{headline(est)}.", meaning(est)]
-    stated = [*(f.words() for f in model.factors), *filter(None, [words(model)])]
-    absent = [] if model.has_share else ["no review share"]
-    names = {f.name for f in model.factors}
-    if "genuine share" not in names and header.counted == "reviews":
-        absent.append("every review taken as a genuine order")
-    unseen = [name for name, stated_already in (
-        ("listings", "listing coverage" in names or model.coverage is not None), ("markets", "market coverage" in names)
-    ) if not stated_already]
-    if unseen:
-        absent.append(f"nothing added for {' or '.join(unseen)} that were not seen")
-    if "units per order" not in names and model.measure == "money":
-        absent.append("one unit an order")
-    if header.counted == "sold":
-        stated.insert(0, "counts are sales that the market prints")
-    text = "Assumptions: " + "; ".join(stated) + "." if stated else ""
-    text += f" Not stated: {'; '.join(absent)}." if absent else ""
-    text += f" {IDENTIFICATION}" if model.shares else ""
-    paragraphs.append(text.strip())
-    if model.coverage is not None:
-        part = f", {est.undetected / est.value:.1%} of the total" if est.value > 0 else ""
-        paragraphs.append(f"Listings that no scrape saw: {'at least ' if est.kind == 'lower bound' else ''}"
-                          f"{est.currency} {_render.amount(est.undetected)}{part}.")
-    if header.conversions:
-        paragraphs.append("Currency: " + "; ".join(header.conversions) + ".")
-    rate = " a day" if header.per_day else ""
-    data = [f"{e.rule}: {e.rows:,} rows, {e.currency} {_render.amount(e.value)}{rate}"
-            + (f", of which {_render.amount(e.removed)} removed" if e.removed else "") for e in model.totals.audit]
-    total = est.rows[-1]
-    vendors = (f"{total.n_vendors:,} vendors, effectively {total.n_eff:,.1f} by money"
-               + (f"; the largest makes {total.top_share:.1%}" if not math.isnan(total.top_share) else ""))
-    paragraphs.append("Data: " + ". ".join([*data, vendors]) + ".")
-    if est.flags:
-        paragraphs.append("Beware: " + "; ".join(est.flags) + ".")
+    header = est.model.totals.header
+    paragraphs = [
+        f"{headline(est)}.", meaning(est), assumed(est), unseen(est),
+        f"Currency: {'; '.join(header.conversions)}." if header.conversions else "", data(est),
+        f"Beware: {'; '.join(est.flags)}." if est.flags else "",
+    ]
     if len(est.rows) > 1 and any(row.interval for row in est.rows):
         paragraphs.append("Values of groups add up to the total; their intervals do not.")
     return "\n\n".join(p for p in paragraphs if p)
 
 
+def assumed(est: Estimate) -> str:
+    """What was stated, and what was not and is therefore taken for granted."""
+    model, counted = est.model, est.model.totals.header.counted
+    names = {f.name for f in model.factors}
+    stated = [*(["counts are sales that the market prints"] if counted == "sold" else []),
+              *(f.words() for f in model.factors), *filter(None, [words(model)])]
+    absent = [] if model.has_share else ["no review share"]
+    if "genuine share" not in names and counted == "reviews":
+        absent.append("every review taken as a genuine order")
+    hidden = [name for name, accounted in (
+        ("listings", "listing coverage" in names or model.coverage is not None), ("markets", "market coverage" in names)
+    ) if not accounted]
+    if hidden:
+        absent.append(f"nothing added for {' or '.join(hidden)} that were not seen")
+    if "units per order" not in names and model.measure == "money":
+        absent.append("one unit an order")
+    parts = [f"Assumptions: {'; '.join(stated)}." if stated else "", f"Not stated: {'; '.join(absent)}." if absent else "",
+             IDENTIFICATION if model.shares else ""]
+    return " ".join(p for p in parts if p)
+
+
+def unseen(est: Estimate) -> str:
+    """Money of listings that no scrape saw, where a model of detection speaks of it."""
+    if est.model.coverage is None:
+        return ""
+    part = f", {est.undetected / est.value:.1%} of the total" if est.value > 0 else ""
+    least = "at least " if est.kind == "lower bound" else ""
+    return f"Listings that no scrape saw: {least}{quantity(est, est.undetected)}{part}."
+
+
+def data(est: Estimate) -> str:
+    """What the rules did to the rows, and how many vendors the total rests on."""
+    rate, total = " a day" if est.model.totals.header.per_day else "", est.rows[-1]
+    rules = [f"{e.rule}: {e.rows:,} rows, {e.currency} {_render.amount(e.value)}{rate}"
+             + (f", of which {_render.amount(e.removed)} removed" if e.removed else "") for e in est.model.totals.audit]
+    vendors = (f"{total.n_vendors:,} vendors, effectively {total.n_eff:,.1f} by money"
+               + (f"; the largest makes {total.top_share:.1%}" if not math.isnan(total.top_share) else ""))
+    return "Data: " + ". ".join([*rules, vendors]) + "."
+
+
 def meaning(est: Estimate) -> str:
     """What the figure claims, by kind."""
-    floor = f"{est.currency} {_render.amount(est.floor)}"
-    reviewed = (f"Reviewed turnover is {floor}: a floor if every review is a genuine order at no less than the price "
-                "used." if est.model.totals.header.counted == "reviews" else f"Counted sales make {floor}.")
+    floor = quantity(est, est.floor)
+    if est.model.totals.header.counted == "sold":
+        reviewed = f"Counted sales make {floor}."
+    elif est.model.measure == "orders":
+        reviewed = f"Reviewed are {floor}: a floor if every review is a genuine order."
+    else:
+        reviewed = f"Reviewed turnover is {floor}: a floor if every review is a genuine order at no less than the price used."
     if est.kind == "floor":
         return reviewed
     if est.kind == "lower bound":
@@ -134,6 +152,6 @@ def _medians(est: Estimate) -> str:
     if all(abs(median / est.value - 1) <= MEDIAN_GAP for median in medians.values()):
         return ""
     if len(medians) == 1:
-        return f" The median of its distribution is {est.currency} {_render.amount(next(iter(medians.values())))}."
-    each = " and ".join(f"{est.currency} {_render.amount(median)} ({name})" for name, median in medians.items())
+        return f" The median of its distribution is {quantity(est, next(iter(medians.values())))}."
+    each = " and ".join(f"{quantity(est, median)} ({name})" for name, median in medians.items())
     return f" At each end it is the wider of two laws, whose medians are {each}."

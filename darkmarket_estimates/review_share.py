@@ -26,7 +26,7 @@ class ReviewShareFit:
     spread : float
         Standard deviation of the share between vendors, by moments.
     n_vendors, n_without_sales : int
-        Vendors used, and among them those without a sale (they carry no information on the share).
+        Vendors given, and among them those without a sale (they carry no information on the share, and change nothing).
     likelihood_share, likelihood_shape : float, (float, float)
         Mean and shape (a, b) of the beta-binomial fitted by maximum likelihood: every vendor counts alike, so it is
         the mean of another population (vendors, not money). A diagnostic, not an estimate of turnover.
@@ -85,7 +85,8 @@ def fit_review_share(reviews: Any, sales: Any, value: Any = None) -> ReviewShare
         \hat\sigma^2 = \max\left(0, \frac{\sum w_v^2 [(r_v - \hat\rho s_v)^2 - \hat\rho (1 - \hat\rho) s_v]}
         {\sum w_v^2 s_v (s_v - 1)}\right)
 
-    with :math:`w_v` the mean price (1 without `value`). Source: the ratio estimator of Cochran, *Sampling Techniques*
+    with :math:`w_v` the mean price (1 without `value`), and n the vendors with :math:`w_v s_v > 0`: the others leave the
+    sums, and with them the answer, as they are. Source: the ratio estimator of Cochran, *Sampling Techniques*
     (1977), chapter 6, with vendors as clusters; the spread from :math:`E (r - \rho s)^2 = s (s - 1) \sigma^2 + s \rho
     (1 - \rho)`.
 
@@ -105,7 +106,7 @@ def fit_review_share(reviews: Any, sales: Any, value: Any = None) -> ReviewShare
     DataError
         Negative, fractional or non-finite counts; a vendor with more reviews than sales; unequal lengths.
     NotIdentifiedError
-        Fewer than two vendors with a sale, or no review at all.
+        Fewer than two vendors with a sale (of value, where that is given), or no review at all.
     """
     r, s = float_array(reviews, "reviews", low=0), float_array(sales, "sales", low=0)
     same_length(reviews=r, sales=s)
@@ -132,14 +133,14 @@ def fit_review_share(reviews: Any, sales: Any, value: Any = None) -> ReviewShare
                             got=repr(float(money[at])))
         weight = np.divide(money, s, out=np.zeros_like(s), where=s > 0)
     sold = s > 0
-    if int(sold.sum()) < 2 or (weight @ s) == 0:
-        raise NotIdentifiedError("a review share needs at least two vendors with sales",
-                                 got=f"{int(sold.sum())} vendor(s) with sales",
+    n = int((weight * s > 0).sum())
+    if n < 2:
+        raise NotIdentifiedError("a review share needs at least two vendors with sales" + ("" if value is None else " of value"),
+                                 got=f"{n} such vendor(s)",
                                  fix="state the share: ReviewRate(mean=..., between_vendor_sd=...) or Range(low, high)")
     if (weight @ r) == 0:
         raise NotIdentifiedError("no vendor has a review: the review share would be 0 and turnover infinite",
                                  expected="at least one review", fix="check the column given as reviews")
-    n = len(s)
     share = float((weight @ r) / (weight @ s))
     residual = weight * (r - share * s)
     standard_error = math.sqrt(n / (n - 1) * float(residual @ residual)) / float(weight @ s)
@@ -149,7 +150,7 @@ def fit_review_share(reviews: Any, sales: Any, value: Any = None) -> ReviewShare
     spread = math.sqrt(min(max(0.0, excess / pairs), share * (1 - share) * (1 - 1e-9))) if pairs > 0 else 0.0
     shape, slope, statistic = _beta_binomial(r[sold], s[sold])
     return ReviewShareFit(
-        share=share, standard_error=standard_error, spread=spread, n_vendors=n, n_without_sales=int((~sold).sum()),
+        share=share, standard_error=standard_error, spread=spread, n_vendors=len(s), n_without_sales=int((~sold).sum()),
         likelihood_share=shape[0] / (shape[0] + shape[1]), likelihood_shape=shape, slope=slope,
         slope_statistic=statistic, slope_p_value=float(special.chdtrc(1, statistic)),
     )

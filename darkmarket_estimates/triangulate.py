@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkmarket_estimates._checks import choice, is_number, number, shown, text
 from darkmarket_estimates._checks import kind as kind_of
+from darkmarket_estimates._render import amount, span
 from darkmarket_estimates.assumptions import ExchangeRate, Range
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 from darkmarket_estimates.estimate import DAYS, Estimate
@@ -169,6 +170,18 @@ class Triangulation:
                     found.append((below.name, over.name, math.inf if below.high == 0 else over.low / below.high))
         return tuple(found)
 
+    def __str__(self) -> str:
+        lines = [f"{len(self.sources)} sources, {self.currency} a {self.per}; nothing is averaged"]
+        for s in self.sources:
+            figure = {"point": amount(s.low), "lower bound": f"at least {amount(s.low)}",
+                      "upper bound": f"at most {amount(s.high)}"}.get(s.kind, span(s.low, s.high))
+            lines.append(f"  {s.name}: {figure} ({', '.join(filter(None, (s.kind, s.side, s.scope)))})")
+        lines += [f"  apart by a factor of {factor:.3g}: {low} and {high}" for low, high, factor in self.apart()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw every source on one log axis; lower bounds end in an arrow."""
         from darkmarket_estimates.plots import style
@@ -193,7 +206,7 @@ class Triangulation:
         ax.set_xlim(left, right)
         ax.set_ylim(len(self.sources) - 0.4, -0.6)
         ax.set_yticks(range(len(self.sources)),
-                      [f"{style.text(s.name, 44)}\n{style.text(s.scope or s.kind, 52)}" for s in self.sources],
+                      [f"{style.text(s.name, 44)}: {s.kind}\n{style.text(s.scope, 52)}" for s in self.sources],
                       fontsize=8)
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -201,7 +214,7 @@ class Triangulation:
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: style.tick(x)))
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_xlabel(f"{self.currency} a {self.per} (log scale)")
-        ax.set_title("One market, measured in several ways: not like for like", loc="left", fontsize=11)
+        style.title(ax, "One market, measured in several ways: not like for like")
         ax.grid(axis="x", **style.GRID)
         style.tidy(ax)
         style.legend_below(ax)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -32,7 +33,8 @@ def published() -> dme.published.Reproduction:
         print(f"   {line}")
     counts = result.to_frame().status.value_counts()
     print("\n   So the letter's EUR 12-22 million a month is the wide scope at the rate of the time of writing.")
-    print("   All figures of the study: " + ", ".join(f"{n} {status}" for status, n in counts.items()) + "\n")
+    print("   All figures of the study: " + ", ".join(f"{n} {status}" for status, n in counts.items()) + ".")
+    print("   A conflict is a contradiction between sources, or a reading that the figures refute: each note says which.\n")
     return result
 
 
@@ -51,7 +53,8 @@ def simulated() -> tuple[dme.Estimate, dme.simulate.Market]:
     low, high = estimate.interval
     verdict = "inside" if low <= truth <= high else "outside"
     print(f"\n   What was sold: {market.currency} {truth:,.0f}, {verdict} the interval.\n")
-    print("\n".join(f"   {line}" for line in estimate.summary().splitlines()))
+    for paragraph in estimate.summary().split("\n\n"):
+        print(textwrap.fill(paragraph, 120, initial_indent="   ", subsequent_indent="   ") + "\n")
     return estimate, market
 
 
@@ -67,7 +70,7 @@ def picture(result: dme.published.Reproduction, estimate: dme.Estimate, market: 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
-    print(f"\n3. Picture: {path}")
+    print(f"3. Picture: {path}")
 
 
 def predicted(result: dme.published.Reproduction, ax: plt.Axes) -> None:

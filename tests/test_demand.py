@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from darkmarket_estimates import Range
 from darkmarket_estimates.demand import from_spending_brackets
-from darkmarket_estimates.errors import AssumptionError, DataError
+from darkmarket_estimates.errors import AssumptionError, DataError, NotIdentifiedError
 from darkmarket_estimates.published.size_laws import SizeLaw
 
 INF = math.inf
@@ -50,6 +50,71 @@ def test_maximum_likelihood_against_brute_force(family):
         best = optimize.minimize_scalar(lambda s, e=end: loss([math.log(e), s]), bounds=(-2, 1.7), method="bounded",
                                         options={"xatol": 1e-10}).fun
         assert likelihood + best == pytest.approx(stats.chi2.ppf(0.95, 1) / 2, abs=1e-5)
+
+
+def test_the_maximum_is_found_far_from_the_edges():
+    edges, counts = [0, 10, 200, 1500, INF], [24, 49, 43, 131]
+    fit = survey(edges, counts, families="lognormal").fits[0]
+    at = np.array(edges[1:4])
+
+    def loss(theta):
+        z = np.concatenate([[-np.inf], (np.log(at) - theta[0]) / math.exp(theta[1]), [np.inf]])
+        return -float(np.asarray(counts) @ np.log(np.diff(stats.norm.cdf(z))))
+
+    found = optimize.minimize(loss, [7.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000})
+    assert fit.log_likelihood == pytest.approx(-found.fun, abs=1e-7)
+    assert math.log(fit.mean) == pytest.approx(found.x[0] + math.exp(2 * found.x[1]) / 2, abs=1e-4)
+
+
+def test_nearly_equal_and_very_unequal_spending():
+    """Three brackets are met exactly, whatever the shape that this needs."""
+    narrow = survey([0, 1000, 1005, INF], [2, 20, 3])
+    wide = survey([0, 1e6, 2e6, INF], [9998, 1, 1])
+    for fitted, counts in ((narrow, [2, 20, 3]), (wide, [9998, 1, 1])):
+        for f in fitted.fits:
+            np.testing.assert_allclose(f.expected, counts, rtol=1e-4, err_msg=f.law.family)
+    assert narrow.fits[0].law.shape < 0.002 and 60 < wide.fits[1].law.shape < 75
+    z = stats.norm.isf([2e-4, 1e-4])
+    sigma = math.log(2) / (z[1] - z[0])
+    assert wide.fits[0].mean == pytest.approx(1e6 * math.exp(sigma**2 / 2 - sigma * z[0]), rel=1e-5)
+
+
+def test_no_limit_rests_on_the_shapes_that_are_searched():
+    edges, counts = [0, 100, 200, INF], np.ones(3)
+    fit = survey(edges, counts, families="gamma").fits[0]
+    end = fit.interval[1]
+    assert 1e5 < end < INF
+
+    def profile(mean):
+        shapes = np.exp(np.linspace(math.log(0.01), math.log(500), 20_001))
+        law = stats.gamma(shapes**-2, scale=mean * shapes**2)
+        p = np.stack([law.cdf(100), law.sf(100) - law.sf(200), law.sf(200)])
+        return float(np.log(np.maximum(p, 1e-300)).sum(axis=0).max())
+
+    drop = stats.chi2.ppf(0.95, 1) / 2
+    assert profile(end) == pytest.approx(fit.log_likelihood - drop, abs=1e-5)
+    assert survey([0, 1e6, 2e6, INF], [9998, 1, 1], families="gamma").fits[0].interval[1] == INF
+
+
+@pytest.mark.parametrize(("edges", "counts"), [
+    ([0, 100, INF], [50, 50]), ([0, 100, INF], [90, 10]), ([0, 100, 200, INF], [0, 50, 50]), ([0, 10, 20, INF], [5, 0, 5]),
+], ids=["even", "uneven", "an empty one below", "an empty one between"])
+def test_two_brackets_identify_no_mean(edges, counts):
+    """With one free share every mean above the edge (or, with a gap, the widest law) fits alike."""
+    with pytest.raises(NotIdentifiedError, match="two brackets") as caught:
+        survey(edges, counts)
+    bounds = float(np.dot(counts, edges[:-1])) / sum(counts)
+    assert f"the mean of these is {bounds:,.6g} to inf" in caught.value.fix
+
+
+def test_a_family_whose_best_mean_is_far_from_the_brackets_is_refused():
+    edges, counts = [0, 51, 63, 78, 661, 941, INF], [97, 16, 14, 6, 0, 137]
+    for family in ("lognormal", "weibull"):
+        with pytest.raises(NotIdentifiedError, match=f"the {family} law"):
+            survey(edges, counts, families=family)
+    assert survey(edges, counts, families="gamma").fits[0].p_value < 1e-15
+    with pytest.raises(NotIdentifiedError, match="far from"):
+        survey([0, 100, 200, INF], [50, 1, 49], families="gamma")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -128,7 +193,8 @@ def test_print_and_frame():
     ([0, 1], [3, 4], {}, "do not fit"), ([0, 2, 1], [3, 4], {}, "must rise"), ([-1, 2, 3], [3, 4], {}, "must rise"),
     ([0, float("nan"), 3], [3, 4], {}, "must rise"), ([0, INF, INF], [3, 4], {}, "must rise"),
     ([0, 1, 2], [3, -4], {}, "cannot be used"), ([0, 1, 2], [3, float("nan")], {}, "cannot be used"),
-    ([0, 1, 2], [3, 0], {}, "one bracket"), ([0, 1, 2], ["a", "b"], {}, "does not hold numbers"),
+    ([0, 1, 2], [3, 0], {}, "one bracket"), ([0, 1, 2], [0, 0], {}, "no respondents"),
+    ([0, 1, 2], ["a", "b"], {}, "does not hold numbers"),
     (["x", 1, 2], [3, 4], {}, "do not hold numbers"), (EDGES, COUNTS, {"families": "normal"}, "family is unknown"),
     (EDGES, COUNTS, {"families": ()}, "no family"), (EDGES, COUNTS, {"confidence_level": 95}, "confidence_level"),
 ])

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ def test_ratio_standard_error_and_spread_by_hand():
     share = 47 / 105
     residual = R - share * S
     assert fit.share == pytest.approx(share, rel=1e-14)
-    assert fit.standard_error == pytest.approx(math.sqrt(5 / 4 * (residual**2).sum()) / 105, rel=1e-14)
+    assert fit.standard_error == pytest.approx(math.sqrt(4 / 3 * (residual**2).sum()) / 105, rel=1e-14)
     assert (fit.n_vendors, fit.n_without_sales) == (5, 1)
     wide = fit_review_share([9, 1, 40, 5], [10, 20, 60, 50])
     rho = 55 / 140
@@ -32,7 +33,42 @@ def test_weighted_by_value_is_the_share_of_the_money():
     assert fit.share == pytest.approx((price * R).sum() / (price * S).sum(), rel=1e-14)
     residual = price * (R - fit.share * S)
     assert fit.standard_error == pytest.approx(
-        math.sqrt(5 / 4 * (residual**2).sum()) / (price * S).sum(), rel=1e-14)
+        math.sqrt(4 / 3 * (residual**2).sum()) / (price * S).sum(), rel=1e-14)
+
+
+@pytest.mark.parametrize("value", [None, "money"])
+def test_vendors_without_sales_or_money_change_nothing(value):
+    """The error is that of the vendors who sell: 500 empty rows are no evidence."""
+    r, s, price = np.array([4, 11, 30]), np.array([10, 20, 70]), np.array([9.0, 5.0, 2.0])
+    money = None if value is None else price * s
+    alone = fit_review_share(r, s, money)
+    empty = np.zeros(500, dtype=int)
+    padded = fit_review_share(np.append(r, empty), np.append(s, empty), None if value is None else np.append(money, empty))
+    for name in ("share", "standard_error", "spread", "likelihood_share", "slope"):
+        assert getattr(padded, name) == pytest.approx(getattr(alone, name), rel=1e-12), name
+    if value is not None:
+        free = fit_review_share(np.append(r, [3, 9]), np.append(s, [30, 40]), np.append(money, [0, 0]))
+        assert (free.share, free.standard_error) == pytest.approx((alone.share, alone.standard_error), rel=1e-12)
+
+
+def test_one_vendor_with_money_has_no_standard_error():
+    with pytest.raises(NotIdentifiedError, match="two vendors with sales of value"):
+        fit_review_share([4, 5, 6], [10, 20, 30], value=[100, 0, 0])
+
+
+def test_the_spread_weighs_squares_by_the_price():
+    r, s, price = np.array([9, 1, 40, 5]), np.array([10, 20, 60, 50]), np.array([3.0, 8.0, 1.0, 2.0])
+    fit = fit_review_share(r, s, value=price * s)
+    rho = (price * r).sum() / (price * s).sum()
+    over = (price**2 * ((r - rho * s) ** 2 - rho * (1 - rho) * s)).sum()
+    assert fit.spread == pytest.approx(math.sqrt(over / (price**2 * s * (s - 1)).sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize(("errors", "told"), [(0.9, False), (1.1, True), (1.9, True)])
+def test_a_vendor_mean_more_than_one_standard_error_away_is_told(errors, told):
+    fit = fit_review_share(R, S)
+    moved = dataclasses.replace(fit, likelihood_share=fit.share - errors * fit.standard_error, slope_p_value=1.0)
+    assert any("more than one standard error" in w for w in moved.warnings) == told
 
 
 def test_scaling_value_and_permutation_change_nothing():

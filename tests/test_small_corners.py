@@ -103,7 +103,8 @@ def test_money_without_a_square_has_no_budget_of_variance(estimand):
 
 
 @pytest.mark.parametrize(("kind", "options", "message"), [
-    ("shares", {}, "say of="), ("forest", {"n": 3}, r"leave n= out"), ("budget", {"of": "x"}, r"expected: none")])
+    ("shares", {"n": 3}, r"expected: of=, max_groups="), ("forest", {"n": 3}, r"leave n= out"),
+    ("budget", {"of": "x"}, r"expected: none")])
 def test_pictures_say_which_options_they_take(kind, options, message):
     est = dme.turnover(TOTALS, review_rate=0.5)
     with pytest.raises(dme.AssumptionError, match=message):

@@ -78,6 +78,8 @@ def test_what_cannot_both_hold():
         frozenset({"reviews", "chain"}): 2.0, frozenset({"chain", "ceiling"}): pytest.approx(40 / 12),
         frozenset({"floor", "ceiling"}): 1.25}
     assert found[0][:2] == ("reviews", "chain")  # the smaller first
+    touching = [source(name="below", low=10.0, high=20.0), source(name="above", low=20.0, high=30.0)]
+    assert one_scale(touching, currency="USD").apart() == ()  # 20 is in both
 
 
 def test_every_row_says_what_it_misses():
@@ -112,7 +114,8 @@ def test_picture():
                source(name="ceiling", side="demand side", low=0.0, high=12.0, kind="upper bound")]
     own = plt.figure().add_subplot()
     assert one_scale(sources, currency="USD").plot(own) is own
-    assert [t.get_text().split("\n")[0] for t in own.get_yticklabels()] == ["reviews", "chain", "floor", "ceiling"]
+    assert [t.get_text().split("\n")[0] for t in own.get_yticklabels()] == [
+        "reviews: bounds", "chain: point", "floor: lower bound", "ceiling: upper bound"]
     assert {t.get_text() for t in own.get_legend().get_texts()} == {"supply side", "on-chain", "demand side"}
     assert [line.get_marker() for line in own.get_lines() if line.get_label() == "on-chain"] == ["o"]
     assert {line.get_marker() for line in own.get_lines()} == {"None", "o", "<", ">"}

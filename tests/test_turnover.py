@@ -432,7 +432,7 @@ def test_of_a_hull_the_medians_of_both_laws_are_printed(more, monkeypatch):
             assert ("wider of two laws" in laws["bca-tail"].summary()) is printed
     dated = vendor_totals(Y[:5], window=WINDOW)
     a_day = turnover(dated, review_rate=rate, estimand="expected", **more).per("day")
-    assert f"USD {_render.amount(bca * a_day.scale)} (BCa)" in a_day.summary()
+    assert f"USD {_render.amount(bca * a_day.scale)} a day (BCa)" in a_day.summary()
 
 
 def test_conservative_spread_law_is_wider():

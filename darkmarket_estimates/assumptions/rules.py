@@ -23,6 +23,13 @@ class ExchangeRate:
         Target currency; needed in `turnover`.
     source, date : str, optional
         Printed with the result.
+
+    Examples
+    --------
+    >>> ExchangeRate(0.92, source="monthly mean", date="2016-01")
+    ExchangeRate(rate=0.92, to=None, source='monthly mean', date='2016-01')
+    >>> ExchangeRate(Range(0.87, 0.92), to="EUR").rate
+    Range(low=0.87, high=0.92)
     """
 
     rate: float | Range | Distribution
@@ -105,6 +112,11 @@ class HoldingPrice:
     action : {"drop", "median"}
         Drop the row with its reviews, or value its reviews at the listing's median of accepted prices (a listing
         without one is dropped).
+
+    Examples
+    --------
+    >>> print(HoldingPrice(cap=10_000, upper_multiple=5, min_observations=3, action="median"))
+    holding price (median): price > 10,000 or price > 5 x the listing's median
     """
 
     cap: float | None = None

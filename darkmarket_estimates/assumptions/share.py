@@ -28,7 +28,13 @@ class LogitNormal:
     centre : float
         Median of the share, in (0, 1).
     sd : float
-        Standard deviation of the logit, at most 5: a wider law knows nothing, and a `Range` says so.
+        Standard deviation of the logit, ln(share / (1 - share)), at most 5: a wider law knows nothing, and a `Range`
+        says so.
+
+    Examples
+    --------
+    >>> LogitNormal(0.44, 0.5).ppf([0.025, 0.5, 0.975]).round(3).tolist()
+    [0.228, 0.44, 0.677]
     """
 
     centre: float
@@ -40,7 +46,14 @@ class LogitNormal:
 
     @classmethod
     def with_mean(cls, mean: float, sd: float) -> LogitNormal:
-        """The law whose mean, not median, is `mean`."""
+        """The law whose mean, not median, is `mean`; `sd` is that of the logit.
+
+        Examples
+        --------
+        >>> law = LogitNormal.with_mean(0.2, 1.0)
+        >>> round(law.mean(), 6), round(law.centre, 3)
+        (0.2, 0.161)
+        """
         mean = cls(mean, sd).centre  # checks both
         # the mean is pulled towards 1/2, so the centre lies beyond it
         def gap(logit: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -74,6 +76,8 @@ def check_spec(
     if high == 1 and is_number(spec) and 1 < spec <= 100:
         limits["fix"] = f"{spec / 100:g}, if that was a percentage"
     if isinstance(spec, Range):
+        if high == 1 and 1 < spec.high <= 100:
+            limits["fix"] = f"Range({spec.low / 100:g}, {spec.high / 100:g}), if those were percentages"
         computable(number(spec.low, f"{name} (Range.low)", **limits), name)
         computable(number(spec.high, f"{name} (Range.high)", **limits), name)
     elif is_number(spec):
@@ -110,6 +114,12 @@ def computable(x: float, name: str) -> float:
 
 def _meant(spec: Any) -> str | None:
     """What was probably meant by something that is no assumption."""
+    if isinstance(spec, Mapping):
+        return 'ByGroup("the column of these groups", {...})'
+    if isinstance(spec, type):
+        return f"{spec.__name__}(...)"
+    if isinstance(spec, str) and (ends := re.fullmatch(r"\s*(0?\.\d+|[01])\s*(?:-|–|:|to)\s*(0?\.\d+|[01])\s*", spec)):
+        spec = tuple(map(float, ends.groups()))
     if isinstance(spec, tuple | list) and len(spec) == 2 and all(is_number(x) and abs(x) <= EXTREMES[1] for x in spec):
         return f"Range({min(spec):g}, {max(spec):g})"
     if isinstance(spec, str):

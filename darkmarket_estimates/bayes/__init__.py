@@ -30,3 +30,7 @@ __all__ = [
     "Posterior", "PredictiveCheck", "ReviewCount", "ShareLaw", "Trend", "by_month", "calibrate", "calibrate_share", "detect",
     "fit", "load",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

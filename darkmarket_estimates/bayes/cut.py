@@ -17,10 +17,11 @@ from scipy import special
 from darkmarket_estimates.bayes.assumed import Assumed
 from darkmarket_estimates.totals import VENDOR, Totals
 
-#: Rows (a vendor in a group) drawn one by one, at most, and the share of its group's variance that makes a row one.
+#: Rows (a vendor in a group) drawn one by one, at most, and the share of a group's variance that brings all rows of a vendor
+#: among them: were only some of them drawn so, its share would differ between its groups.
 MOST_ROWS, DOMINANT = 5000, 0.005
-#: Groups up to which the rest of the vendors keeps its correlations between groups.
-JOINT_GROUPS = 500
+#: Groups whose correlations are a matrix; with more, each vendor of the rest has a number of its own, drawn so many at once.
+JOINT_GROUPS, BLOCK = 500, 2_000_000
 
 
 def realised_draws(
@@ -58,9 +59,13 @@ def realised_draws(
     variance = between[group] * y**2 + within[group] * q
     whole = np.bincount(group, weights=variance, minlength=n_groups)
     part = np.divide(variance, whole[group], out=np.zeros_like(variance), where=whole[group] > 0)
+    who = np.unique(_sharing(vendor, group, assumed), return_inverse=True)[1]
+    largest = np.zeros(len(part))
+    np.maximum.at(largest, who, part)
+    part = largest[who]
     dominant = part > DOMINANT
     if dominant.sum() > MOST_ROWS:
-        dominant = part >= np.partition(part, -MOST_ROWS)[-MOST_ROWS]
+        dominant = part > np.partition(part, -MOST_ROWS - 1)[-MOST_ROWS - 1]
     out = np.bincount(group, weights=y, minlength=n_groups)[None, :] + np.zeros((n_draws, 1))
     seed = int(rng.integers(2**63))
     for row in np.flatnonzero(dominant):
@@ -103,28 +108,40 @@ def _rest(
     mean = sums[0] * (1 - assumed.share) / assumed.share
     variance = between * sums[1] + within * sums[2] / assumed.genuine
     z = rng.standard_normal((n_draws, n_groups))
-    if 1 < n_groups <= JOINT_GROUPS:
-        z = z @ _correlation(y, vendor, group, assumed, sums).T
+    if n_groups > 1:
+        z = _joint(z, y, vendor, group, assumed, sums[2], rng)
     some = (mean > 0) & (variance > 0)
     shape = np.divide(mean**2, variance, out=np.ones_like(mean), where=some)
     return np.where(some, mean / shape * special.gammainccinv(shape, special.ndtr(-z)), 0.0)
 
 
-def _correlation(
-    y: np.ndarray, vendor: np.ndarray, group: np.ndarray, assumed: Assumed, sums: list[np.ndarray]
+def _sharing(vendor: np.ndarray, group: np.ndarray, assumed: Assumed) -> np.ndarray:
+    """Who has one share: a vendor once a statement, as its shares under two statements are unrelated."""
+    return vendor * (int(assumed.statement.max()) + 1) + assumed.statement[group]
+
+
+def _joint(
+    z: np.ndarray, y: np.ndarray, vendor: np.ndarray, group: np.ndarray, assumed: Assumed, q: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Root of the correlation matrix of the groups' sums, at the central share."""
+    """Scores of the groups' sums, correlated by the vendors' shares (at the central share), from independent ones."""
     from scipy import sparse
 
-    n_groups = assumed.share.shape[1]
+    n_draws, n_groups = z.shape
     between, within = moments(assumed.share.mean(axis=0), assumed.size)
-    # vendors are rows once a statement: their shares under two statements are unrelated
-    rows = vendor * (int(assumed.statement.max()) + 1) + assumed.statement[group]
-    money = sparse.csr_array((y * np.sqrt(between[group]), (np.unique(rows, return_inverse=True)[1], group)),
-                             shape=(len(np.unique(rows)), n_groups))
-    covariance = (money.T @ money).toarray() + np.diag(within * sums[2])
-    sd = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.where(sd > 0, sd, 1.0)[:, None] / np.where(sd > 0, sd, 1.0)
-    np.fill_diagonal(correlation, 1.0)
-    values, vectors = np.linalg.eigh(correlation)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    found, row = np.unique(_sharing(vendor, group, assumed), return_inverse=True)
+    money = sparse.csr_array((y * np.sqrt(between[group]), (row, group)), shape=(len(found), n_groups))
+    own = within * q / assumed.genuine.mean(axis=0)
+    sd = np.sqrt((money * money).sum(axis=0) + own)
+    scale = np.divide(1.0, sd, out=np.zeros(n_groups), where=sd > 0)
+    if n_groups <= JOINT_GROUPS:
+        correlation = ((money.T @ money).toarray() + np.diag(own)) * np.outer(scale, scale)
+        np.fill_diagonal(correlation, 1.0)
+        values, vectors = np.linalg.eigh(correlation)
+        return z @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    step = max(1, BLOCK // len(found))
+    for at in range(0, n_draws, step):
+        part = z[at:at + step]
+        shares = money.T @ rng.standard_normal((len(found), len(part)))
+        part[:] = (shares.T + part * np.sqrt(own)) * scale
+    return z

@@ -21,16 +21,18 @@ from scipy import special
 #: "logit-normal": theta normal with standard deviation h. "beta": the chance itself is Beta with correlation h.
 LAWS = ("logit-normal", "beta")
 #: Points of the trapezoidal rules, which converge exponentially: of the normal law, and (sinh-stretched) of the Beta law.
-NORMAL_POINTS, BETA_POINTS = 65, 201
+NORMAL_POINTS, BETA_POINTS = 65, 301
 
 _Z = np.linspace(-8.0, 8.0, NORMAL_POINTS)
 _WEIGHT = np.exp(-0.5 * _Z**2) / np.exp(-0.5 * _Z**2).sum()
-_U = np.linspace(-5.0, 5.0, BETA_POINTS)
+# Above, the Beta law falls like exp(-b theta) with b near 0; below, what is missed is never seen.
+_U = np.linspace(-4.0, 11.0, BETA_POINTS)
 _GRID = 2 * np.sinh(_U)
 _LOG_STEP = np.log(2 * np.cosh(_U) * (_U[1] - _U[0]))
 _SOFTPLUS = np.logaddexp(0.0, _GRID)
 TINY = 1e-300
-#: Correlations at which the grid still resolves the Beta law to 15 digits; beyond them the likelihood is taken as flat.
+#: Correlations at which the grid resolves the Beta law to 9 digits, up to a mean chance of 0.9; beyond them the likelihood is
+#: taken as flat.
 CORRELATIONS = (0.005, 0.99)
 
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from darkmarket_estimates import _render, api
+from darkmarket_estimates import _render, api, as_tables
 from darkmarket_estimates.assumptions import ExchangeRate, HoldingPrice
 from darkmarket_estimates.cli import options
 from darkmarket_estimates.cli.arguments import parse_spec, window_of
-from darkmarket_estimates.cli.terminal import messages, print_table, save_figure, working
+from darkmarket_estimates.cli.terminal import messages, print_prose, print_table, save_figure, working
 from darkmarket_estimates.errors import AssumptionError, DataError
 from darkmarket_estimates.estimate import Estimate
 from darkmarket_estimates.listings import Listings
@@ -181,13 +181,9 @@ def _show(est: Estimate, *, as_json: bool, as_csv: bool) -> None:
     if as_json:
         print(json.dumps(est.to_dict(), indent=2, allow_nan=False))
     elif as_csv:
-        print(_render.to_csv(est.to_frame()), end="")
+        print(est.to_csv(), end="")
     else:
-        print(est.summary())
+        print_prose(est.summary())
         if len(est.rows) > 1:
-            print_table(
-                [*est.by, "value", "floor", "bounds", "interval"],
-                [[*map(_render.shown, r.labels), _render.amount(r.value * est.scale), _render.amount(r.floor * est.scale),
-                  *("" if p is None else _render.span(p[0] * est.scale, p[1] * est.scale) for p in (r.bounds, r.interval))]
-                 for r in est.rows],
-            )
+            print()
+            print_table(*as_tables.readable(est, est.rows))

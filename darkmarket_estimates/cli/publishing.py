@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from darkmarket_estimates.cli.terminal import messages, print_table, save_figure
+from darkmarket_estimates.cli.terminal import messages, print_prose, print_table, save_figure
 from darkmarket_estimates.errors import AssumptionError
 
 
@@ -53,3 +53,5 @@ def _count_statuses(results: list[Any]) -> None:
         for status in result.to_frame()["status"]:
             counts[status] = counts.get(status, 0) + 1
     print("\n" + ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
+    if "conflict" in counts:
+        print_prose("conflict: two sources contradict each other, or the printed figures rule out a reading; the note says which")

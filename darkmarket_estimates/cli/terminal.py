@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +81,14 @@ def working(words: str) -> Iterator[None]:
 
     with Console(stderr=True).status(words):
         yield
+
+
+def print_prose(text: str) -> None:
+    """Paragraphs, wrapped between words where a terminal would cut them; whole where they go elsewhere."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.splitlines())
+    print(text)
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

@@ -53,3 +53,7 @@ __all__ = [
     "value_chao_from_sums",
     "zero_truncated_poisson",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

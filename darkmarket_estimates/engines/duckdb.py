@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PYTHON = 275e6
 _LEAST, _MOST = 0.5, 0.8
 #: Where DuckDB's errors turn to its own options.
-_ADVICE = ("Possible", "Potential", "If you are trying")
+_ADVICE = ("Possible", "Potential", "If you are trying", "This limit was set")
 #: What is no file, in errors.
 RELATION, LAZYFRAME = "the relation", "the LazyFrame"
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}

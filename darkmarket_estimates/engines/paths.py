@@ -10,6 +10,7 @@ from darkmarket_estimates.errors import DataError, NotSupportedError
 
 CSV, PARQUET = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"), (".parquet", ".pq")
 DUCKDB, SQLITE = (".duckdb", ".ddb"), (".sqlite", ".sqlite3", ".db")
+_HIDDEN = (".", "_")
 #: Folders in which a table keeps books on its files: some of them hold rows that are gone.
 _BOOKS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
 
@@ -34,14 +35,14 @@ def is_folder(path: str) -> bool:
 def matched(path: str) -> tuple[str, ...]:
     """The file, or the files of a glob in the order of their names; none where nothing is there."""
     found = [path] if os.path.isfile(path) else sorted(glob.glob(path, recursive=True))
-    return tuple(file for file in found if os.path.isfile(file))
+    return tuple(file for file in found if not os.path.isdir(file))
 
 
 def in_folder(path: str) -> tuple[tuple[str, ...], str]:
     """The files of a folder in the order of their names, and the kind that all of them have.
 
-    Names that begin with a dot or an underscore are none of the table's, as everywhere: copies of editors, half-written
-    files of clusters. DuckDB would count their rows.
+    Names that begin with a dot or an underscore are none of the table's, as everywhere, but for folders such as _day=1:
+    they are copies of editors, half-written files of clusters. DuckDB would count their rows.
 
     Raises
     ------
@@ -63,8 +64,8 @@ def in_folder(path: str) -> tuple[tuple[str, ...], str]:
             raise NotSupportedError(f"the folder is a {kind} table", where=folder, expected="files that are the table",
                                     got="files of which some hold rows that are gone",
                                     fix=f"read it with a library for {kind}, and pass the frame")
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        files += [os.path.join(folder, name) for name in names if not name.startswith((".", "_"))]
+        folders[:] = [name for name in folders if "=" in name or not name.startswith(_HIDDEN)]
+        files += [os.path.join(folder, name) for name in names if not name.startswith(_HIDDEN)]
     kinds = sorted({kind for kind in (*CSV, *PARQUET) for name in files if name.lower().endswith(kind)})
     if len(kinds) != 1:
         raise DataError("the folder cannot be read as one table", where=path, got=", ".join(kinds) or "no such file",
@@ -75,7 +76,8 @@ def in_folder(path: str) -> tuple[tuple[str, ...], str]:
 def size(path: str) -> int:
     """Bytes behind a path, a glob or a folder; compressed text counts for what it unpacks to, about."""
     found = in_folder(path)[0] if is_folder(path) else matched(path)
-    return sum(os.path.getsize(file) * (8 if file.lower().endswith((".gz", ".zst")) else 1) for file in found)
+    return sum(os.path.getsize(file) * (8 if file.lower().endswith((".gz", ".zst")) else 1)
+               for file in found if os.path.exists(file))  # a link to nothing is refused by who reads it
 
 
 def _closed(path: str) -> DataError:

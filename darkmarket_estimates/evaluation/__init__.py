@@ -26,3 +26,7 @@ __all__ = [
     "quantile_score",
     "weighted_interval_score",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

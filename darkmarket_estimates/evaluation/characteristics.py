@@ -58,7 +58,7 @@ def _row(scenario: str, variant: str, rows: pd.DataFrame, alarmed: bool) -> dict
     found = None
     if len(judged):
         truth = float(judged["truth"].mean())
-        row |= {"truth": truth, **_errors(answered, truth)}
+        row |= {"truth": truth, **_errors(answered)}
         row |= {score: float(judged[score].mean()) for score in ("interval_score", "weighted_interval_score", "crps")}
         if name != "value":
             level = float(judged["confidence_level"].median())  # the mean of equal ones differs in the last digit
@@ -70,9 +70,10 @@ def _row(scenario: str, variant: str, rows: pd.DataFrame, alarmed: bool) -> dict
     return row
 
 
-def _errors(rows: pd.DataFrame, truth: float) -> dict[str, float]:
-    """Errors of the value; all NaN where there is none, as under a Range."""
-    error = (rows["value"] - rows["truth"]).dropna().to_numpy()
+def _errors(rows: pd.DataFrame) -> dict[str, float]:
+    """Errors of the value, and the mean truth of the same rows; all NaN where there is none, as under a Range."""
+    rows = rows[rows["value"].notna()]
+    error, truth = (rows["value"] - rows["truth"]).to_numpy(), float(rows["truth"].mean())
     if len(error) == 0:
         return {}
     spread = float(error.std(ddof=1)) / math.sqrt(len(error)) if len(error) > 1 else math.nan

@@ -151,7 +151,7 @@ def _root(rng: int | np.random.Generator | np.random.SeedSequence | None) -> np.
 def _market(market: Any) -> Any:
     if isinstance(market, MarketSpec) or (callable(market) and not isinstance(market, type)):
         return market
-    fix = "market.spec" if isinstance(market, Market) else None
+    fix = "pass market.spec" if isinstance(market, Market) else None
     raise AssumptionError("the market cannot be simulated anew", expected="a MarketSpec, or a callable of a Generator",
                           got=type(market).__name__, fix=fix)
 

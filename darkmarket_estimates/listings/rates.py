@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from darkmarket_estimates._checks import float_array, is_number, shown
 from darkmarket_estimates.assumptions import ExchangeRate
 from darkmarket_estimates.engines.protocol import Rates
+from darkmarket_estimates.engines.source import ISO_DAY
 from darkmarket_estimates.errors import DataError
 
 #: One exchange rate over a longer window must be asked for by name.
@@ -79,8 +81,11 @@ def daily_rates(rates: Any) -> tuple[np.ndarray, np.ndarray]:
                                  'and "rate"')
     if not days:
         raise DataError("the table of rates is empty")
-    try:
-        day = np.array([np.datetime64(str(d)[:10], "D") for d in days])
+    texts = [str(day)[:10] for day in days]
+    try:  # NumPy takes 20160101 for a year, 2016-01 for its first day, "" and NaT for no day
+        if (odd := next((text for text in texts if not re.fullmatch(ISO_DAY, text)), None)) is not None:
+            raise ValueError(repr(odd))
+        day = np.array(texts, dtype="datetime64[D]")
     except ValueError as error:
         raise DataError("the table of rates holds something that is not a day", got=str(error),
                         expected="ISO days such as 2016-01-31") from error

@@ -121,7 +121,7 @@ class Listings(ImmutableListings):
         **options
             ``listing=``, ``scrape=``, ``price=``, ``vendor=``, ``reviews=`` or ``sold=``, ``currency=``; ``counter=``,
             ``page_cap=``, ``window=``, ``unknown_start=``, ``price_at=``, ``seen=``, ``scrapes=``, ``scope=``,
-            ``market=``, ``vendor_scope=``.
+            ``count_captures=``, ``market=``, ``vendor_scope=``.
 
         Returns
         -------
@@ -153,8 +153,8 @@ class Listings(ImmutableListings):
             A row a listing and scrape.
         **options
             ``listing=``, ``vendor=``, ``price=``, ``currency=``; ``date=`` or ``interval=`` or ``scrape=`` with
-            ``review=``; ``price_at=``, ``page_cap=``, ``window=``, ``unknown_start=``, ``scrapes=``, ``scope=``,
-            ``market=``, ``vendor_scope=``.
+            ``review=``; ``price_at=``, ``page_cap=``, ``window=``, ``unknown_start=``, ``seen=``, ``scrapes=``,
+            ``scope=``, ``count_captures=``, ``market=``, ``vendor_scope=``.
 
         Returns
         -------

@@ -18,13 +18,11 @@ def picture(draw: Callable[..., Axes], of: object, ax: Axes | None, options: Map
     Raises
     ------
     AssumptionError
-        An option that it does not take, or one that it needs is not there.
+        An option that it does not take.
     """
-    known = [p for p in inspect.signature(draw).parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "ax"]
-    needed = [p.name for p in known if p.default is p.empty]
-    unknown, absent = [name for name in options if name not in [p.name for p in known]], [n for n in needed if n not in options]
-    if unknown or absent:
-        raise AssumptionError("this picture takes other options", got=", ".join(f"{name}=" for name in options) or "none",
-                              expected=", ".join(f"{p.name}=" for p in known) or "none",
-                              fix=f"say {absent[0]}=" if absent else f"leave {unknown[0]}= out")
+    known = [p.name for p in inspect.signature(draw).parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "ax"]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise AssumptionError("this picture takes other options", got=", ".join(f"{name}=" for name in options),
+                              expected=", ".join(f"{name}=" for name in known) or "none", fix=f"leave {unknown[0]}= out")
     return draw(of, ax=ax, **options)

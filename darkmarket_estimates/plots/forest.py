@@ -66,7 +66,7 @@ def draw_forest(est: Estimate, *, ax: Axes | None = None, max_groups: int = 30) 
     ax.set_xlabel(style.unit(est) + (" (log scale)" if logarithmic else ""))
     left_out = f", {hidden} smaller groups not shown" if hidden else ""
     estimand = "reviewed" if est.kind == "floor" else est.model.estimand
-    ax.set_title(f"{estimand.capitalize()} {style.noun(est)}: {est.kind}{left_out}", loc="left", fontsize=11)
+    style.title(ax, f"{estimand.capitalize()} {style.noun(est)}: {est.kind}{left_out}")
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
     style.legend_below(ax)

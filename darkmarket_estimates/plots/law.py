@@ -55,7 +55,7 @@ def draw_distribution(est: Estimate, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0)
     ax.set_yticks([])
     ax.set_xlabel(style.unit(est))
-    ax.set_title(f"Distribution of {est.model.estimand} {style.noun(est)} ({est.kind})", loc="left", fontsize=11)
+    style.title(ax, f"Distribution of {est.model.estimand} {style.noun(est)} ({est.kind})")
     style.money_axis(ax.xaxis)
     style.tidy(ax)
     style.legend_below(ax)

@@ -46,7 +46,7 @@ def draw_zip(
     ax.set_xlabel("interval / truth")
     ax.set_ylabel("centile of |middle - truth| / half width")
     of = ", ".join(filter(None, (str(rows["variant"].iloc[0]), str(rows["scenario"].iloc[0]))))
-    ax.set_title(f"{style.text(of, 60)}: {len(rows):,} intervals", loc="left", fontsize=11)
+    style.title(ax, f"{style.text(of, 60)}: {len(rows):,} intervals")
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)
     style.legend_below(ax, 3)
@@ -58,7 +58,7 @@ def draw_bias(report: Report, *, ax: Axes | None = None) -> Axes:
     ax = _by_scenario(report.table(), "relative_bias", "relative_bias_error", ax, (-np.inf, np.inf))
     ax.axvline(0, color=style.INK, linewidth=1, zorder=1)
     ax.set_xlabel("bias, % of the mean truth (bars: 2 Monte Carlo errors)")
-    ax.set_title("Bias by scenario", loc="left", fontsize=11)
+    style.title(ax, "Bias by scenario")
     if ax.get_legend_handles_labels()[0]:
         style.legend_below(ax, 3)
     return ax
@@ -72,7 +72,7 @@ def draw_coverage(report: Report, *, ax: Axes | None = None) -> Axes:
         ax.axvline(100 * level, color=style.INK, linewidth=1, linestyle="--", zorder=1, label="nominal level")
     ax.set_xlim(right=101.5)
     ax.set_xlabel("% of runs in which interval, bounds or floor hold (bars: 2 Monte Carlo errors)")
-    ax.set_title("Coverage by scenario", loc="left", fontsize=11)
+    style.title(ax, "Coverage by scenario")
     style.legend_below(ax, 3)
     return ax
 

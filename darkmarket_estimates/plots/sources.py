@@ -38,7 +38,7 @@ def draw_budget(est: Estimate, *, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(0, 101, 25))
     ax.set_xlabel(f"% of the variance of ln(total); intervals in {style.unit(est)}")
     interval = "" if est.interval is None else f": {100 * est.confidence_level:.4g}% interval {span(*est.interval)}"
-    ax.set_title(f"Uncertainty budget{interval}", loc="left", fontsize=11)
+    style.title(ax, f"Uncertainty budget{interval}")
     notes = []
     for row in others.itertuples():
         if row.kind == "scenario":
@@ -71,7 +71,7 @@ def draw_influence(est: Estimate, *, ax: Axes | None = None, n: int = 10) -> Axe
     ax.plot(frame.value_without, y, "o", color=style.VALUE, markersize=5, zorder=4, label="value without the vendor")
     ax.set_yticks(y, [style.text(v) + (f" ({s:.1%})" if s == s else "") for v, s in zip(frame.vendor, frame.share, strict=True)])
     ax.set_xlabel(style.unit(est))
-    ax.set_title("Influence: each of the largest vendors left out", loc="left", fontsize=11)
+    style.title(ax, "Influence: each of the largest vendors left out")
     style.money_axis(ax.xaxis)
     ax.grid(axis="x", **style.GRID)
     style.tidy(ax)

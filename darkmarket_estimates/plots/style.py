@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from darkmarket_estimates._render import amount, shown
+from darkmarket_estimates._render import amount, days, shown
 from darkmarket_estimates.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ def tidy(ax: Axes) -> None:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.set_axisbelow(True)
+
+
+def title(ax: Axes, text: str) -> None:
+    """A title over the left edge, on as many lines as the figure's width asks for."""
+    letters = int(0.85 * _room(ax) / 0.0825)  # 11 points
+    ax.set_title(textwrap.fill(text, max(20, letters)), loc="left", fontsize=11)
 
 
 def legend_below(ax: Axes, columns: int = 4) -> None:
@@ -78,15 +85,19 @@ def noun(est: Estimate) -> str:
 
 
 def unit(est: Estimate) -> str:
-    """Currency and time of the figures."""
-    return est.currency + ("" if est.unit == "window" else f" a {est.unit}")
+    """Currency and time of the figures: "USD a month", or "USD, 1-31 January 2016"."""
+    if est.unit != "window":
+        return f"{est.currency} a {est.unit}"
+    window = est.model.totals.header.window
+    return est.currency + ("" if window is None else f", {days(window)}")
 
 
 def money_axis(axis: Any) -> None:
-    """Ticks as amounts: 2.5 million, not 2.5e6."""
+    """Ticks as amounts: 2.5 million, not 2.5e6; on a narrow figure fewer."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(6, min_n_ticks=3))
+    room = 0.75 * _room(axis.axes) / 0.85  # inches of the axis, and of a label with the gap beside it
+    axis.set_major_locator(MaxNLocator(max(2, min(6, int(room))), steps=[1, 2, 2.5, 5, 10], min_n_ticks=3 if room > 4 else 2))
     axis.set_major_formatter(FuncFormatter(lambda x, _: tick(x)))
 
 

@@ -13,6 +13,8 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from darkmarket_estimates.published.order_values import compare_order_values, fit_order_values, plot_order_values
 from darkmarket_estimates.published.recipes import RECIPES
 from darkmarket_estimates.published.reconstruction import Reconstruction, reconstruct
@@ -36,3 +38,7 @@ def list() -> tuple[str, ...]:
     True
     """
     return tuple(RECIPES)
+
+
+def __dir__() -> Sequence[str]:
+    return sorted(__all__)

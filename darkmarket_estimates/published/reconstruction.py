@@ -69,6 +69,10 @@ class Reconstruction:
         return Listings(self.frame, price="price_usd", reviews="reviews", vendor="vendor", listing="listing",
                         currency="USD", window=WINDOW)
 
+    def __repr__(self) -> str:
+        return (f"<Reconstruction, synthetic: {len(self.frame):,} listings, {int(self.margins['holds'].sum())} of "
+                f"{len(self.margins)} margins hold>")
+
 
 def reconstruct(study: Study | str = "kruithof2016") -> Reconstruction:
     """Build a synthetic listing table that has all published margins of a study at once.

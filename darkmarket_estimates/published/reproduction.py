@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from darkmarket_estimates import _render
 from darkmarket_estimates._checks import shown, strings
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.published.figures import Figure
@@ -131,8 +132,21 @@ class Reproduction:
         for row in self.rows:
             ours = "-" if row.ours is None else str(row.ours)
             theirs = "-" if row.theirs is None else as_printed(row.theirs)
-            lines.append(f"  {row.status:{width}}  {row.figure}: ours {ours}, theirs {theirs} {row.unit}".rstrip())
-        return "\n".join([*lines, "  " + ", ".join(f"{n} {status}" for status, n in self.counts.items())])
+            both = row.note if row.ours is row.theirs is None else f"ours {ours}, theirs {theirs} {row.unit}".rstrip()
+            lines.append(f"  {row.status:{width}}  {row.figure}: {both}")
+        return "\n".join([*lines, f"  {self._counted}"])
+
+    def __repr__(self) -> str:
+        return f"<Reproduction of {self.study}: {self._counted}>"
+
+    def _repr_html_(self) -> str:
+        columns = ("figure", "ours", "theirs", "unit", "status", "note")
+        rows = [["" if row[name] is None else row[name] for name in columns] for row in map(Row.to_dict, self.rows)]
+        return _render.table_html(self.title, columns, rows, [self._counted])
+
+    @property
+    def _counted(self) -> str:
+        return ", ".join(f"{n} {status}" for status, n in self.counts.items())
 
 
 def as_printed(figure: Figure) -> str:

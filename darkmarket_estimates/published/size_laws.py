@@ -13,7 +13,8 @@ from darkmarket_estimates._checks import choice, not_nan, number
 
 
 def _weibull(x: Any, s: float) -> Any:
-    return (np.asarray(x, dtype=float) * special.gamma(1 + s)) ** (1 / s)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.exp((np.log(np.asarray(x, dtype=float)) + special.gammaln(1 + s)) / s)
 
 
 def _logs(x: Any, s: float) -> Any:

@@ -93,6 +93,9 @@ class Study:
     def __str__(self) -> str:
         return f"{self.name}: {self.title}"
 
+    def __repr__(self) -> str:
+        return f"<Study {self.name}: {len(self.by_key)} figures of {self.title}>"
+
 
 def study_from_toml(name: str, text: str) -> Study:
     """Read and check a study's file.
@@ -155,10 +158,19 @@ def get(name: str) -> Study:
     return study_from_toml(name, study_text(name))
 
 
+def _by_title(name: Any) -> str | None:
+    """The first study whose title has the letters of a name that is none, such as "RAND 2016"."""
+    letters = "".join(c for c in name.lower() if c.isalpha()) if isinstance(name, str) else ""
+    if len(letters) < 3:
+        return None
+    titles = {known: tomllib.loads(study_text(known))["title"] for known in RECIPES}
+    return next((f"{known!r} is {title}" for known, title in titles.items() if letters in title.lower()), None)
+
+
 def study_text(name: str) -> str:
     """Read the file of a study."""
     if not isinstance(name, str) or name not in RECIPES:
-        raise DataError("no such study", got=shown(name), expected="one of " + ", ".join(RECIPES))
+        raise DataError("no such study", got=shown(name), expected="one of " + ", ".join(RECIPES), fix=_by_title(name))
     return (resources.files("darkmarket_estimates.published") / "data" / f"{name}.toml").read_text(encoding="utf-8")
 
 

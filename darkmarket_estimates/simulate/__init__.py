@@ -43,3 +43,7 @@ __all__ = [
     "Scrapes",
     "Truth",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -50,7 +50,8 @@ class MarketSpec:
     n_vendors, n_listings : int
         Vendors, and products ever listed in the simulated time (relisting adds listing ids).
     orders : float
-        Expected number of orders in the window, all mechanisms considered; without meaning under `margins`.
+        Expected number of orders in the window, all mechanisms considered. Under `new_vendors` fewer come about, as
+        those who arrive late have all their demand on few and late listings; without meaning under `margins`.
     days : float
         Simulated days; scrapers move in them.
     window : (float, float), optional
@@ -194,7 +195,14 @@ class Market:
 
     @classmethod
     def small(cls, rng: Rng = None, **changes: Any) -> Market:
-        """Simulate a small invented market with every everyday nuisance; keywords change its `MarketSpec`.
+        """Simulate a small invented market with every everyday nuisance.
+
+        Parameters
+        ----------
+        rng : int, Generator, SeedSequence or None
+            The same gives the same market.
+        **changes
+            Fields of its `MarketSpec`.
 
         Examples
         --------
@@ -208,12 +216,18 @@ class Market:
 
     @classmethod
     def hansa_like(cls, rng: Rng = None, **changes: Any) -> Market:
-        """Simulate a market with the totals of Hansa: 123,132 listings, 258,184 reviews, 3,625 vendors, 700 days."""
+        """Simulate a market with the totals of Hansa: 123,132 listings, 258,184 reviews, 3,625 vendors, 700 days.
+
+        `rng` and `changes` are those of `small`.
+        """
         return MarketSpec(**{**presets.hansa_like(), **changes}).simulate(rng)
 
     @classmethod
     def rand_2016_like(cls, rng: Rng = None, **changes: Any) -> Market:
-        """Simulate eight markets with the published margins of January 2016 (RAND RR1607)."""
+        """Simulate eight markets with the published margins of January 2016 (RAND RR1607).
+
+        `rng` and `changes` are those of `small`.
+        """
         return MarketSpec(**{**presets.rand_2016_like(), **changes}).simulate(rng)
 
     def truth_by(self, column: str) -> pd.DataFrame:
@@ -238,7 +252,14 @@ class Market:
         return result.sort_values("turnover", ascending=False, kind="stable", ignore_index=True)
 
     def scrape(self, scraper: Scraper, rng: Rng = None) -> Scrapes:
-        """Send a scraper; see `Scraper`."""
+        """Send a scraper; `rng` as in `small`.
+
+        Examples
+        --------
+        >>> market = Market.small(rng=7)
+        >>> market.scrape(Scraper(interval=7, page_failure=0.05), rng=1)
+        Scrapes(5 scrapes, 12,529 pages, 5,649 reviews; 2,967 of 3,000 listings of the window)
+        """
         is_a(scraper, "scraper", Scraper)
         return scrape(self.spec, self.record, scraper, check.generator(rng))
 

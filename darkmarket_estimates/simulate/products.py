@@ -50,7 +50,9 @@ def assign(rng: np.random.Generator, born: np.ndarray, weight: np.ndarray, new_v
     With `new_vendors` a vendor arrives with its founding product, and a product can only go to those who have arrived.
     """
     n_vendors, n_products = weight.size, born.size
-    first = int(np.argmin(born))  # somebody must be there when the first product is listed
+    # Somebody must be there when the first product is listed; elsewhere the earliest one is as good as any, and giving
+    # it a founder's part of the demand would raise the orders.
+    first = int(np.argmin(born)) if new_vendors else 0
     founders = rng.permutation(n_products)
     founders = np.concatenate([[first], founders[founders != first]])[:n_vendors]
     founders = founders[np.argsort(born[founders], kind="stable")] if new_vendors else founders

@@ -132,12 +132,22 @@ def check_window(window: tuple[Any, Any] | None) -> tuple[str, str] | None:
     try:
         start, end = (_day(day) for day in window)
     except (TypeError, ValueError) as error:
-        raise DataError("the window cannot be read", got=shown(window),
+        raise DataError("the window cannot be read", got=shown(window), fix=_month(window),
                         expected='("2016-01-01", "2016-02-01"): the first day, and the day after the last') from error
     if not start < end:
         raise DataError("the window ends before it starts", expected="start < end (the day after the last)",
                         got=f"{start} to {end}")
     return start, end
+
+
+def _month(text: Any) -> str | None:
+    """The window that "2016-01" means."""
+    try:
+        first = dt.datetime.strptime(text, "%Y-%m").date()
+        after = (first + dt.timedelta(days=31)).replace(day=1)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return f'window=("{first}", "{after}")'
 
 
 def _day(day: Any) -> str:

@@ -138,8 +138,9 @@ class Totals:
         """Return a group key, else raise `NotIdentifiedError` with the call that makes it."""
         if text(column, "the column of a group") not in self.by:
             asked = ", ".join(repr(c) for c in (*self.header.by, column))
+            near = [c for c in self.by if c.casefold() == column.casefold()]
             raise NotIdentifiedError(f"the totals are not grouped by {column!r}", got=f"by={list(self.by)}",
-                                     fix=f"listings.totals(by=[{asked}])")
+                                     fix=f"write {near[0]!r}" if near else f"listings.totals(by=[{asked}])")
         return self.keys[column]
 
     def to_frame(self, *, vendors: bool = False, names: bool = False) -> pd.DataFrame:
@@ -240,7 +241,8 @@ class Totals:
             ours, theirs = getattr(self.header, f.name), getattr(other.header, f.name)
             if f.name not in ("markets", "flags", *header) and ours != theirs:
                 raise DataError("these totals cannot be added", where=f"header field {f.name!r}", expected=repr(ours),
-                                got=repr(theirs), fix="treat every part alike, then add")
+                                got=repr(theirs), fix="earlier.then(later) joins windows that adjoin" if f.name == "window"
+                                else "treat every part alike, then add")
         if self.header.vendor_ids.startswith("anonymous"):
             raise DataError("the vendors of anonymous totals cannot be told apart across files",
                             where="header field 'vendor_ids'", fix="save the parts with one vendor_key=")
@@ -275,7 +277,7 @@ class Totals:
 
     @classmethod
     def load(cls, path: str | Path) -> Totals:
-        """Read what `save` wrote."""
+        """Read what `save` wrote to a path."""
         from darkmarket_estimates.totals.file import read
 
         return read(path)

@@ -132,9 +132,23 @@ def test_groups_move_together_where_vendors_sell_in_both():
         assert d.sum(axis=1).std() == pytest.approx(one.std(), rel=0.06)
 
 
+def test_a_vendor_that_is_large_in_one_group_has_the_same_share_in_the_other():
+    """20 vendors make group a, and are 20 of 320 equal ones in b: their shares are what the groups have in common."""
+    names = [f"v{i}" for i in range(320)]
+    totals = dme.Totals.from_cells(vendor=[*names[:20], *names], value=[1e5] * 20 + [1e4] * 320,
+                                   reviews=[10_000] * 20 + [1_000] * 320, currency="USD", groups={"g": ["a"] * 20 + ["b"] * 320})
+    n = 12_000
+    a, b = draws_of(totals, n=n).T
+    exact = 20 * 1e5 * 1e4 / np.sqrt(20 * 1e5**2 * 320 * 1e4**2)
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(exact, abs=4 / np.sqrt(n))
+
+
+@pytest.mark.parametrize("matrix", [500, 1], ids=["a matrix", "many groups"])
 @pytest.mark.parametrize("reviews", [1.0, 4.0, 50.0])
-def test_the_correlation_of_groups_is_that_of_the_shares_of_their_vendors(reviews):
+def test_the_correlation_of_groups_is_that_of_the_shares_of_their_vendors(reviews, matrix, monkeypatch):
     """400 vendors sell alike in two groups: what their shares have in common, over all that varies."""
+    monkeypatch.setattr(cut, "JOINT_GROUPS", matrix)
+    monkeypatch.setattr(cut, "BLOCK", 400 * 7_000)  # two blocks and a part of one
     vendor = [f"v{i}" for i in range(400)]
     both = dme.Totals.from_cells(vendor=vendor * 2, value=np.full(800, 20.0 * reviews), reviews=np.full(800, reviews),
                                  currency="USD", groups={"g": ["a"] * 400 + ["b"] * 400})
@@ -142,6 +156,36 @@ def test_the_correlation_of_groups_is_that_of_the_shares_of_their_vendors(review
     expected = between * reviews / (between * reviews + within)
     n = 20_000
     assert np.corrcoef(draws_of(both, n=n).T)[0, 1] == pytest.approx(expected, abs=4 * (1 - expected**2) / np.sqrt(n) + 0.005)
+
+
+@pytest.mark.parametrize("n_groups", [20, 600])
+def test_the_variance_of_the_total_does_not_depend_on_the_number_of_groups(n_groups):
+    """Vendors sell in many groups and dominate none: all of their variance is in the rest."""
+    rng = np.random.default_rng(3)
+    n = 220 * n_groups
+    vendor, group = rng.integers(0, n // 60, n), rng.permutation(np.arange(n) % n_groups)
+    totals = dme.Totals.from_cells(vendor=[f"v{i}" for i in vendor], value=np.full(n, 1e3), reviews=np.full(n, 50.0),
+                                   currency="USD", groups={"g": [f"g{i}" for i in group]})
+    y, q = (totals.columns[name] for name in ("value", "price_sq_reviews"))
+    between, within = (float(x[0]) for x in moments(np.array([0.44]), np.array([0.44 * 0.56 / 0.13**2 - 1])))
+    worth = np.bincount(totals.keys["vendor"].codes, y)
+    exact = between * (worth**2).sum() + within * q.sum()
+    n_draws = 1_500
+    assert draws_of(totals, n=n_draws).sum(axis=1).var() == pytest.approx(exact, rel=4 * np.sqrt(2 / n_draws))
+
+
+@pytest.mark.parametrize("matrix", [500, 1], ids=["a matrix", "many groups"])
+def test_genuine_reviews_leave_groups_less_alike(matrix, monkeypatch):
+    """Of half as many genuine reviews more of the variance is that of unreviewed sales, which groups do not share."""
+    monkeypatch.setattr(cut, "JOINT_GROUPS", matrix)
+    vendor = [f"v{i}" for i in range(400)]
+    both = dme.Totals.from_cells(vendor=vendor * 2, value=np.full(800, 80.0), reviews=np.full(800, 4.0), currency="USD",
+                                 groups={"g": ["a"] * 400 + ["b"] * 400})
+    between, within = (float(x[0]) for x in moments(np.array([0.44]), np.array([0.44 * 0.56 / 0.13**2 - 1])))
+    expected = between * 4 / (between * 4 + within / 0.25)
+    n = 20_000
+    found = np.corrcoef(draws_of(both, n=n, genuine_share=0.25).T)[0, 1]
+    assert found == pytest.approx(expected, abs=4 * (1 - expected**2) / np.sqrt(n) + 0.005)
 
 
 def test_shares_of_their_own_leave_groups_unrelated():
@@ -211,3 +255,10 @@ def test_reviews_and_sales_of_known_markets():
         low, high = np.quantile(draws_of(totals, n=1000, seed=int(rng.integers(1e9))), [0.05, 0.95])
         hits += low <= sales @ price <= high
     assert hits / 400 > 0.9 - 3 * np.sqrt(0.09 / 400)
+
+
+def test_an_assumption_is_drawn_at_the_middles_of_equal_probabilities():
+    (factor,) = resolve(few(), review_rate=stats.beta(40, 60), measure="money")
+    values = values_of(factor, 9)
+    np.testing.assert_allclose(np.sort(values), stats.beta(40, 60).ppf((np.arange(9) + 0.5) / 9), rtol=1e-12)
+    assert (np.diff(values) < 0).any() and (values == values_of(factor, 9)).all()

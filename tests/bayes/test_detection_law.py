@@ -65,6 +65,18 @@ def test_beta_without_scrape_effects_is_the_truncated_beta_binomial():
     assert 1 / (a + b + 1) == pytest.approx(h)
 
 
+@pytest.mark.parametrize("h", [0.005, 0.05, 0.3, 0.65, 0.9, 0.99])
+@pytest.mark.parametrize("eta", [-8.0, -3.0, 0.0, 1.5, 2.2])
+def test_the_grid_holds_the_whole_beta_law(eta, h):
+    """Also where nearly all listings are seen always or never: with b near 0 much of the mass has logits of hundreds."""
+    t, k = 4, np.arange(1, 5)
+    a, b = (shape[0] for shape in law.beta_shapes(np.array([eta]), h))
+    seen = -np.expm1(special.betaln(a, b + t) - special.betaln(a, b))
+    assert law.seen_share("beta", np.array([eta]), h, np.zeros(t))[0] == pytest.approx(seen, rel=2e-9)
+    each = special.betaln(a + k, b + t - k) - special.betaln(a, b) - np.log(seen)
+    np.testing.assert_allclose(law.log_counts("beta", np.array([eta]), h, np.zeros(t))[0], each, rtol=0, atol=2e-9)
+
+
 def huggins(t):
     k, (_, star, normaliser) = np.arange(1, t + 1), probabilities(ETA, t)
     return k * ETA[:, None] - normaliser[:, None], star

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from darkmarket_estimates import coverage as cov
-from darkmarket_estimates.coverage.fit import equal_scrapes_fit, frequency_fit, recapture_fit
+from darkmarket_estimates.coverage.fit import equal_scrapes_fit, frequency_fit, recapture_fit, unequal_scrapes_flag
 from darkmarket_estimates.coverage.histories import read
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
 
@@ -515,6 +515,34 @@ def test_jolly_seber_with_three_scrapes_by_hand():
     assert np.isnan(table["alive"][[0, 2]]).all() and np.isnan(table["entered"]).all()
 
 
+def test_jolly_seber_variances_written_out(draw):
+    """Every standard error of the table, term by term (Seber 1982, ch. 5; Pollock et al. 1990, 4.9 to 4.14)."""
+    h, _, _, _ = draw(np.random.default_rng(8), n=300, t=6)
+    s, t = cov.summary(h), 6
+    n, m, R, r, z = (np.asarray(x, float) for x in (s.caught, s.recaptured, s.caught, s.later, s.around))
+    M = [m[i] + R[i] * z[i] / r[i] if 0 < i < t - 1 else 0.0 for i in range(t)]
+    N = [n[i] * M[i] / m[i] if 0 < i < t - 1 else math.nan for i in range(t)]
+    phi = [M[i + 1] / (M[i] - m[i] + R[i]) for i in range(t - 2)]
+    B = [N[i + 1] - phi[i] * (N[i] - n[i] + R[i]) for i in range(t - 2)]
+    again = [1 / r[i] - 1 / R[i] for i in range(t - 1)]
+    table = cov.jolly_seber(h, form="classic").details["table"]
+    for i in range(1, t - 1):
+        after = M[i] - m[i] + R[i]
+        assert table["marked_se"][i] ** 2 == pytest.approx((M[i] - m[i]) * after * again[i], rel=1e-9)
+        assert table["alive_se"][i] ** 2 == pytest.approx(
+            N[i] * (N[i] - n[i]) * (after / M[i] * again[i] + (N[i] - M[i]) / (N[i] * m[i])), rel=1e-9)
+    for i in range(1, t - 2):
+        j, after = i + 1, M[i] - m[i] + R[i]
+        by_next = (M[j] - m[j]) * (M[j] - m[j] + R[j]) / M[j] ** 2 * again[j]
+        here = (M[i] - m[i]) / after * again[i]
+        assert table["survival_se"][i] ** 2 == pytest.approx(phi[i] ** 2 * (by_next + here + (1 - phi[i]) / M[j]), rel=1e-9)
+        want = (B[i] ** 2 * by_next + here * (phi[i] * R[i] * (N[i] - M[i]) / M[i]) ** 2
+                + (N[i] - n[i]) * (N[j] - B[i]) * (N[i] - M[i]) * (1 - phi[i]) / (N[i] * after)
+                + N[j] * (N[j] - n[j]) * (N[j] - M[j]) / (N[j] * m[j])
+                + phi[i] ** 2 * N[i] * (N[i] - n[i]) * (N[i] - M[i]) / (N[i] * m[i]))
+        assert want > 0 and table["entered_se"][i] ** 2 == pytest.approx(want, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("recaptured", "later", "words"), [(9, 30, "fewer than 10"), (30, 9, "fewer than 10"), (10, 10, "")]
 )
@@ -695,6 +723,40 @@ def test_fit_statistics_written_out():
     e = 68 * law / law.sum()
     e, o = np.array([*e[:3], e[3:].sum()]), np.array([25, 22, 13, 8])
     assert pooled == (pytest.approx(((o - e) ** 2 / e).sum(), rel=1e-10), 2)
+
+
+def test_cells_are_pooled_until_each_expects_five():
+    f, p = np.array([6, 16, 33, 30]), 0.75
+    law = stats.binom.pmf(np.arange(1, 5), 4, p)
+    e = 85 * law / law.sum()
+    assert 3.5 < e[0] < 4.5 and e[1:].min() > 5  # the first cell expects too few for one of its own
+    e, o = np.array([e[0] + e[1], *e[2:]]), np.array([f[0] + f[1], *f[2:]])
+    assert frequency_fit(read(None, f, 4), p) == (pytest.approx(((o - e) ** 2 / e).sum(), rel=1e-10), 1)
+
+
+def test_recaptures_that_hardly_vary_are_left_out():
+    """Three scrapes after the first; that of 3 listings, of which 0.3 were seen before, has a variance below a half."""
+    caught, recaptured, marked = np.array([100, 80, 3, 90]), np.array([0, 10, 0, 25]), np.array([0, 100, 100, 170])
+    s = cov.CaptureSummary(occasions=4, distinct=238, frequencies=np.array([200, 38, 0, 0]), caught=caught,
+                           recaptured=recaptured, marked=marked)
+    n = 1000.0
+    var = {j: stats.hypergeom(1000, int(marked[j]), int(caught[j])).var() for j in (1, 2, 3)}
+    assert 0.1 < var[2] < 0.5
+    want = sum((recaptured[j] - caught[j] * marked[j] / n) ** 2 / var[j] for j in (1, 3))
+    assert recapture_fit(s, n) == (pytest.approx(want, rel=1e-10), 1)
+
+
+@pytest.mark.parametrize(("caught", "frequencies", "told"), [
+    ([1000, 800, 1000, 800], [2000, 500, 200, 0], False),  # sure, but worth 0.4 %
+    ([1000, 500, 1000, 500], [1700, 350, 200, 0], False),  # 3.8 %
+    ([1000, 420, 1000, 420], [1600, 320, 200, 0], True),  # 5.8 %
+    ([16, 7, 16, 7], [26, 4, 4, 0], False),  # 5.4 %, but p = 0.027
+    ([20, 8, 20, 8], [35, 6, 3, 0], True),  # 6.5 %, p = 0.006
+], ids=["equal", "nearly equal", "unequal", "not quite sure", "sure"])
+def test_scrapes_that_differ_are_told_where_it_matters_and_is_sure(caught, frequencies, told):
+    n, f = np.array(caught), np.array(frequencies)
+    assert n.sum() == np.arange(1, 5) @ f
+    assert bool(unequal_scrapes_flag(n, f)) == told
 
 
 def test_recapture_fit_written_out(sample):

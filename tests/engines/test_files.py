@@ -113,6 +113,9 @@ def test_a_folder_may_not_hide_a_column(engine, kind, tmp_path):
         assert sums(whole, engine, vendor="g") == {"NL": 14.5}
     assert sums(path, engine) == SUMS
     assert "no column 'g'" in refusal(path, engine, vendor="g").what
+    (tmp_path / "other").mkdir()
+    path.rename(tmp_path / "other" / f"v=z.{kind}")  # the name of a file is no folder's
+    assert sums(tmp_path / "other", engine) == SUMS
 
 
 @ENGINES
@@ -211,6 +214,14 @@ def test_copies_that_are_none_of_the_table(engine, name, tmp_path):
 
 
 @ENGINES
+def test_a_partition_may_begin_with_an_underscore(engine, tmp_path):
+    for day in (1, 2):
+        (tmp_path / f"_day={day}").mkdir()
+        folder_of(tmp_path / f"_day={day}", a=one(day / 2))
+    assert sums(tmp_path, engine, by=["_day"]) == {("1", "x"): 0.5, ("2", "x"): 1.0}
+
+
+@ENGINES
 def test_no_file_of_the_table_is_left_out(engine, tmp_path):
     """Whatever the case of its ending, and behind links; but no row twice, and a link to nothing is a month that is missing."""
     whole, elsewhere = tmp_path / "whole", tmp_path / "elsewhere"
@@ -225,7 +236,9 @@ def test_no_file_of_the_table_is_left_out(engine, tmp_path):
     assert sums(whole, engine) == {"a": 31.5, "b": 12.0}
     assert sums(str(whole / "*.parquet"), engine) == SUMS
     (whole / "d.parquet").symlink_to("nowhere")
-    assert "d.parquet" in refusal(whole, engine).got
+    for path in (whole, str(whole / "*.parquet")):
+        for chosen in (engine, "auto"):
+            assert "d.parquet" in refusal(path, chosen).got
 
 
 @pytest.mark.parametrize(("books", "kind"), [("_delta_log", "Delta"), (".hoodie", "Hudi")])

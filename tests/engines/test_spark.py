@@ -1,6 +1,8 @@
 """Spark in local mode: every rule, partitions that split vendors and listings, and errors in our words."""
 
+import copy
 import os
+import pickle
 import re
 import shutil
 import sys
@@ -215,6 +217,14 @@ def test_what_spark_cannot_read(there, spark, tmp_path):
         Listings(spark.readStream.format("rate").load(), **ROLES)
     with pytest.raises(NotSupportedError, match="not known"):
         Listings(spark, **ROLES)
+
+
+def test_a_frame_stays_in_its_session(there):
+    listings = Listings(there(table()), **ROLES)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(NotSupportedError, match="stays in its process"):
+            pickle.dumps(listings, protocol)
+    assert_alike(copy.deepcopy(listings).totals(), Listings(table(), **ROLES).totals())
 
 
 def test_workers_without_the_library():

@@ -1,10 +1,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
 import darkmarket_estimates as dme
-from darkmarket_estimates.evaluation import Report, benchmark
+from darkmarket_estimates.evaluation import Report, benchmark, characteristics
 from darkmarket_estimates.simulate import MarketSpec, ReviewShares
 
 RATE = dme.ReviewRate(mean=0.45, between_vendor_sd=0.1)
@@ -44,6 +45,35 @@ def test_runs_are_tidy_and_the_table_has_a_row_a_scenario_and_variant(joined):
     assert row.crps == pytest.approx(rows.crps.mean()) and row.seconds == rows.seconds.median()
     assert row.coverage == pytest.approx(((rows.low <= rows.truth) & (rows.truth <= rows.high)).mean())
     assert "base" in str(joined) and "2 scenario(s), 24 runs" in repr(joined)
+
+
+@pytest.mark.parametrize(("errors", "interval", "value"), [
+    (2.7, "holds", "no bias seen"), (3.3, "fails", "biased")], ids=["2.7 errors", "3.3 errors"])
+def test_verdicts_change_at_three_monte_carlo_errors(errors, interval, value):
+    """1,600 runs: exactly so many misses, and a bias of exactly so many standard errors of the mean."""
+    n, level = 1_600, 0.9
+    missed = np.arange(n) < round(n * (1 - level) + errors * np.sqrt(n * level * (1 - level)))
+    noise = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    shared = {"scenario": "", "run": range(n), "truth": 100.0, "floor": np.nan, "lower_bound": np.nan, "upper_bound": np.nan,
+              "confidence_level": level, "interval_score": 1.0, "weighted_interval_score": 1.0, "crps": 1.0, "seconds": 1.0,
+              "kind": "", "estimand": "", "flags": "", "error": ""}
+    ends = pd.DataFrame({**shared, "variant": "interval", "value": 100.0, "low": np.where(missed, 101.0, 99.0), "high": 102.0})
+    bare = pd.DataFrame({**shared, "variant": "value", "low": np.nan, "high": np.nan,
+                         "value": 100 + noise + errors * noise.std(ddof=1) / np.sqrt(n)})
+    verdicts = characteristics.table(pd.concat([ends, bare])).set_index("variant")["verdict"]
+    assert verdicts.to_dict() == {"interval": interval, "value": value}
+
+
+def test_relative_bias_is_over_the_truth_of_the_same_runs():
+    """Values without an interval are judged by their bias alone: both sides of the quotient are of the same markets."""
+    def twice(truth):
+        return 2 * truth if truth > 50 else (2 * truth, truth, 3 * truth)
+
+    report = benchmark({"twice": twice}, lambda rng: (t := rng.choice([1.0, 100.0]), t), n_simulations=40, progress=False,
+                       rng=1)
+    row = report.table().iloc[0]
+    assert set(report.runs["truth"]) == {1.0, 100.0} and row.judged_as == "interval"
+    assert row.relative_bias == pytest.approx(1) and row.coverage == 1 and row.truth == 1
 
 
 def test_saved_and_read_again(joined, tmp_path):

@@ -309,3 +309,11 @@ def test_to_frame_and_repr_name_no_vendor():
     table = listings()
     assert list(table.to_frame()) == ["row", "price", "reviews", "value"] and "s1" not in repr(table)
     assert isinstance(table, Listings)
+
+
+@pytest.mark.parametrize("day", [pd.NaT, None, "", "20160101", 20160101, "2016-01", "2016", "today", "01-01-2016", "2016-13-01"],
+                         ids=repr)
+def test_a_rate_of_no_day(day):
+    """NumPy reads most of them: as no day, as the first of the month, as a day in the year 20160101."""
+    with pytest.raises(DataError, match="not a day"):
+        listings().to_currency("EUR", {"2016-01-02": 2.0, day: 1.0})

@@ -93,6 +93,11 @@ def test_contradictions_are_named():
     assert reached[1] < 60 or reached[2] < 55
 
 
+def test_a_firm_margin_holds_against_twenty_others():
+    margins = [Margin("all", np.ones(3), 100, 100, firm=True), *(Margin(f"half {i}", np.ones(3), 50, 50) for i in range(20))]
+    assert fit(margins, np.ones(3)).table.sum() == pytest.approx(100, rel=1e-4)
+
+
 def test_narrowed():
     m = Margin("a", np.ones(1), 10, 14)
     assert (m.narrowed(0.5).low, m.narrowed(0.5).high) == (11, 13)

@@ -69,6 +69,13 @@ def test_the_number_of_orders_behind_a_maximum():
     assert few < n < many and np.isinf(orders_for_maximum(law, 1e30))
 
 
+def test_few_and_many_are_the_95_percent_range_of_orders():
+    frame = compare_order_values(mean=75, threshold=200, money_above=0.3, orders_above_limit=0.10, maximum=973)
+    for family, row in frame.set_index("family").iterrows():
+        at_most = float(fit_order_values(mean=75, threshold=200, money_above=0.3, family=family).cdf(973))
+        assert [at_most ** row[n] for n in ("few", "typical", "many")] == pytest.approx([0.975, 0.5, 0.025], rel=1e-8)
+
+
 def test_what_cannot_be():
     with pytest.raises(AssumptionError, match="no gamma"):
         fit_order_values(mean=75, threshold=200, money_above=0.9999, family="gamma")
