@@ -6,7 +6,13 @@ BIN = $(VENV)/bin
 PINS = $(shell $(PYTHON) -c "import sys, os; f = 'constraints/python-%d.%d.txt' % sys.version_info[:2]; print('-c ' + f if os.path.exists(f) else '')")
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test long lint types docs examples bench coverage-tables clean
+# The first target: what `make` alone prints
+help:
+	@echo "make demo       install into $(VENV), reproduce the range of January 2016, write a picture"
+	@echo "make test       install into $(VENV), run the tests (a few minutes)"
+	@echo "make lint types docs examples bench long coverage-tables clean: see the comments in this file"
+
+.PHONY: help demo test long lint types docs examples bench coverage-tables clean
 
 demo: $(VENV)/.run
 	$(BIN)/python examples/demo.py

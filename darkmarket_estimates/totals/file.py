@@ -20,6 +20,8 @@ from darkmarket_estimates.totals.header import Detection, Header
 from darkmarket_estimates.totals.table import Totals
 
 METADATA = b"darkmarket_estimates"
+#: Names that promise another kind of file.
+OTHERS = (".csv", ".tsv", ".txt", ".json", ".xlsx", ".xls", ".feather", ".pkl")
 
 
 def write(totals: Totals, path: str | Path) -> None:
@@ -28,9 +30,12 @@ def write(totals: Totals, path: str | Path) -> None:
     Raises
     ------
     DataError
-        The file cannot be written there.
+        The file cannot be written there, or its name is that of another kind.
     """
     target = _path(path)
+    if target.suffix.lower() in OTHERS:
+        raise DataError("totals are saved as Parquet, and this is the name of another kind of file", got=repr(str(path)),
+                        expected="totals.parquet, say", fix="totals.to_frame().to_csv(path) for a table of the groups")
     try:
         partial = target.with_name(target.name + ".partial")
         try:

@@ -56,3 +56,10 @@ def test_files_that_were_changed(change, tmp_path):
     changed(tmp_path / "t.parquet", **change)
     with pytest.raises(DataError, match="not a file of totals"):
         Totals.load(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.XLSX", "t.json"])
+def test_a_name_of_another_kind_is_refused(name, tmp_path):
+    with pytest.raises(DataError, match="saved as Parquet"):
+        listings().totals().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
