@@ -101,8 +101,7 @@ class Spending:
         -------
         DataFrame
             One row a family: family, value (NaN under a Range), low, high, kind, in the currency and over the period of
-            the survey. The interval knows the sampling of
-            respondents alone: not who answers a survey, and not what they forget.
+            the survey. The interval knows the sampling of respondents alone: not who answers, and not what they forget.
         """
         import pandas as pd
 
@@ -115,11 +114,11 @@ class Spending:
                                   got=repr(buyers))
         ranged = isinstance(buyers, Range)
         kind = "bounds around the interval" if ranged else f"{100 * self.confidence_level:g}% confidence interval"
-        rows = [{"family": f.law.family, "value": math.nan if ranged else f.mean * few, "low": f.interval[0] * few,
-                 "high": f.interval[1] * many, "kind": kind} for f in self.fits]
-        rows.append({"family": "any (bounds)", "value": math.nan, "low": self.bounds[0] * few,
-                     "high": self.bounds[1] * many, "kind": "bounds"})
-        return pd.DataFrame(rows)
+        rows = [(f.law.family, f.mean, *f.interval, kind) for f in self.fits]
+        rows.append(("any (bounds)", math.nan, *self.bounds, "bounds"))
+        # nobody spends nothing, also where the mean has no upper limit
+        return pd.DataFrame([{"family": family, "value": math.nan if ranged else mean * few, "low": low * few,
+                              "high": high * many if many else 0.0, "kind": what} for family, mean, low, high, what in rows])
 
     def __str__(self) -> str:
         lines = [f"Spending of {sum(self.counts):g} buyers, {self.currency} a buyer {self.period}".rstrip()]

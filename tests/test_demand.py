@@ -177,6 +177,8 @@ def test_times_buyers():
     assert ranged.loc["gamma", "high"] == pytest.approx(3000 * s.fits[1].interval[1])
     assert ranged["value"].isna().all() and "bounds" in ranged.loc["gamma", "kind"]
     assert frame.loc["any (bounds)", "low"] == pytest.approx(2000 * s.bounds[0])
+    nobody = survey([0, 100, 200, INF], [1, 1, 1]).turnover(0)
+    assert (nobody[["low", "high"]] == 0).all(axis=None)
     for bad in (-1, "many", float("nan"), stats.norm(3), None):
         with pytest.raises(AssumptionError):
             s.turnover(bad)
