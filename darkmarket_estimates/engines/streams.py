@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from darkmarket_estimates.engines.duckdb import LAZYFRAME, Limits, OwnSession, connection
+from darkmarket_estimates.engines.duckdb import Limits, OwnSession, connection
 from darkmarket_estimates.engines.source import Source
+from darkmarket_estimates.engines.translation import LAZYFRAME
 from darkmarket_estimates.errors import DataError, NotSupportedError
 
 if TYPE_CHECKING:

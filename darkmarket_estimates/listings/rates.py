@@ -81,8 +81,8 @@ def daily_rates(rates: Any) -> tuple[np.ndarray, np.ndarray]:
                                  'and "rate"')
     if not days:
         raise DataError("the table of rates is empty")
-    texts = [str(day)[:10] for day in days]
-    try:  # NumPy takes 20160101 for a year, 2016-01 for its first day, "" and NaT for no day
+    try:  # NumPy takes 20160101 for a year, 2016-01 for its first day, "" and NaT for no day; Python shows no huge number
+        texts = [str(day)[:10] for day in days]
         if (odd := next((text for text in texts if not re.fullmatch(ISO_DAY, text)), None)) is not None:
             raise ValueError(repr(odd))
         day = np.array(texts, dtype="datetime64[D]")

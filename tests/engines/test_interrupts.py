@@ -101,6 +101,13 @@ def test_in_this_thread_it_is_no_error_of_duckdb(error):
 
     with pytest.raises(KeyboardInterrupt):
         sessions._told_of_interrupts(ask)
+
+    class Relation:
+        def query(self, *_):
+            raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        sessions.RelationSession(Relation()).fetch("SELECT 1")
     with pytest.raises(ValueError, match="other"):
         sessions._told_of_interrupts(int, "other")
 
