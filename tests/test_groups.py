@@ -17,6 +17,7 @@ from darkmarket_estimates.distribution.realised import (
 )
 from darkmarket_estimates.distribution.sums import independent_sum
 from darkmarket_estimates.inference import INTERVALS
+from darkmarket_estimates.inference.laws import FACTOR_POINTS
 
 ENDS = np.array([0.005, 0.025, 0.5, 0.975, 0.995])
 RATE = ReviewRate(mean=0.44, standard_error=0.02, between_vendor_sd=0.11)
@@ -201,7 +202,7 @@ def test_a_total_of_groups_with_their_own_shares_is_a_sum_of_independent_parts()
 
 def test_a_factor_that_links_the_parts_is_not_taken_apart() -> None:
     est = turnover(TABLE, **CASES["coverage by month"])
-    assert isinstance(est.law, Mixture) and len(est.law.laws) == 128
+    assert isinstance(est.law, Mixture) and len(est.law.laws) == FACTOR_POINTS
 
 
 def test_nothing_has_no_interval() -> None:

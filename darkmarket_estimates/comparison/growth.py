@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
+from darkmarket_estimates.comparison.moved import gathered, log_multipliers, moved_sums
 from darkmarket_estimates.comparison.ranges import ratio_bounds
-from darkmarket_estimates.comparison.ratio_laws import Pair, joined, ratio_laws
+from darkmarket_estimates.comparison.ratio_laws import Pair, are_unrelated, joined, ratio_laws
 from darkmarket_estimates.comparison.result import Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.twins import Twins
 from darkmarket_estimates.comparison.unseen import log_odds, worth
@@ -18,7 +18,6 @@ from darkmarket_estimates.distribution.law import Law, ScaledMixture
 from darkmarket_estimates.distribution.moments import effective_number
 from darkmarket_estimates.distribution.relative import scaled
 from darkmarket_estimates.errors import DataError, NotIdentifiedError
-from darkmarket_estimates.factors import Factor
 from darkmarket_estimates.inference import Configuration, Model, Tell, quiet
 from darkmarket_estimates.inference.laws import Rows
 
@@ -66,8 +65,9 @@ def ratios_of_rows(
     values = [[float(worth(m)[c] @ m.multiplier(c, a)) for m, c, a in zip(models, pair, at, strict=True)] for pair in pairs]
     found: list[tuple[Law | None, float]] = [(None, 0.0)] * len(pairs)
     if first.interval != "none" and first.has_share and second.has_share:
+        unrelated = are_unrelated(twins)  # then the laws hold what either states alone
         uncertain = [(f.spec, f.at("central"), sign * f.power) for sign, side in ((1, ours), (-1, theirs))
-                     for f in side if f.is_uncertain and f.cells is None]
+                     for f in side if f.is_uncertain and f.cells is None and not unrelated]
         if between_group_cv:
             uncertain.append((stats.lognorm(math.sqrt(2 * math.log1p(between_group_cv**2))), 1.0, 1))
         found = []
@@ -78,7 +78,7 @@ def ratios_of_rows(
             def laws_at(one: Configuration, some: Sequence[Pair] = some) -> list[tuple[Law, float]]:
                 return ratio_laws(twins, some, (one, twins.follow(one)), codes)
 
-            shifts = _part_shifts(twins, some)
+            shifts = _part_shifts(twins, some, unrelated=unrelated)
             for pair, (law, empty), by in zip(some, over_ends(first, laws_at), shifts.T, strict=True):
                 unseen, variance = log_odds((first, pair[0]), (second, pair[1]))
                 own = [*uncertain, (stats.lognorm(math.sqrt(variance)), 1.0, 1)] if variance > 0 else uncertain
@@ -114,17 +114,14 @@ def _overlap(first: Model, second: Model) -> bool:
     return not cells[0].isdisjoint(cells[1])
 
 
-def _part_shifts(twins: Twins, pairs: Sequence[Pair]) -> np.ndarray:
+def _part_shifts(twins: Twins, pairs: Sequence[Pair], *, unrelated: bool) -> np.ndarray:
     """By what each ratio is multiplied at points over uncertain factors that act on a group: (n_points, n_pairs).
 
-    What both state alike has one value in both.
+    What both state alike has one value in both. Of related realised ratios the laws hold these factors already.
     """
-    models = first, second = twins.first, twins.second
-    stated: list[tuple[Factor, tuple[int | None, int | None]]] = [
-        *((first.factors[i], (i, j)) for i, j in twins.of_parts), *((first.factors[i], (i, None)) for i in twins.ours),
-        *((second.factors[j], (None, j)) for j in twins.theirs),
-    ]
-    moving = [(f, places) for f, places in stated if f.is_uncertain and f.cells is not None]
+    models = twins.first, twins.second
+    moving = [(f, places) for f, places in twins.every if f.is_uncertain and f.cells is not None
+              and (twins.first.estimand == "expected" or (unrelated and None not in places))]
     if not moving:
         return np.ones((1, len(pairs)))
     logs, sums = log_multipliers([f for f, _ in moving]), []
@@ -134,7 +131,7 @@ def _part_shifts(twins: Twins, pairs: Sequence[Pair]) -> np.ndarray:
         acts = [np.zeros(len(rows.cells), dtype=bool) if (i := places[side]) is None else model.factors[i].share_of(rows.cells)
                 for _, places in moving]
         sums.append(moved_sums(x, rows.owner, len(rows), acts, logs) / rows.sums(x))
-    return sums[0] / sums[1]
+    return np.exp(gathered(np.log(sums[0] / sums[1])))
 
 
 def _ratio_flags(

@@ -12,7 +12,7 @@ from scipy import special
 
 from darkmarket_estimates import _checks as check
 from darkmarket_estimates import _render
-from darkmarket_estimates.comparison.moved import log_multipliers, moved_sums
+from darkmarket_estimates.comparison.moved import gathered, log_multipliers, moved_sums
 from darkmarket_estimates.comparison.ranges import share_bounds
 from darkmarket_estimates.comparison.result import Ratio, check_group_cv, kind_of, over_ends
 from darkmarket_estimates.comparison.share_laws import share_laws
@@ -74,7 +74,8 @@ def shares_of_groups(
     laws: list[tuple[Law | None, float]] = [(None, 0.0)] * len(groups)
     wide = [i for i, cells in enumerate(groups) if 0 < float(model.y[cells].sum()) < whole]
     if model.interval != "none" and model.has_share:
-        shifts = _odds_shifts(key, x, [f for f in split if f.is_uncertain])
+        # the laws of realised shares hold these factors already
+        shifts = gathered(_odds_shifts(key, x, [f for f in split if f.is_uncertain and model.estimand == "expected"]))
         step = min(LABELS, max(1, AT_ONCE // model.totals.n_cells))
         for start in range(0, len(wide), step):
             some = wide[start : start + step]

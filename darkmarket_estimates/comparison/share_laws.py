@@ -1,14 +1,16 @@
-"""Laws of the shares of many groups at fixed factors, in one pass."""
+"""Laws of the shares of many groups in one pass; what moves a realised share is mixed in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from darkmarket_estimates.comparison.over_factors import over_factors
+from darkmarket_estimates.comparison.places import Kinds, Sums
 from darkmarket_estimates.comparison.result import METHODS
-from darkmarket_estimates.distribution.law import Law, PointLaw
-from darkmarket_estimates.distribution.ratios import Stratum, ratios_expected, ratios_realised
+from darkmarket_estimates.distribution.law import Law
+from darkmarket_estimates.distribution.ratios import Stratum, ratios_expected
 from darkmarket_estimates.factors import REVIEW_SHARE
 from darkmarket_estimates.inference import Configuration, Model
 from darkmarket_estimates.totals import VENDOR
@@ -17,11 +19,13 @@ from darkmarket_estimates.totals import VENDOR
 def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) -> list[tuple[Law, float]]:
     """Law of the share of each group in the total, and the probability of an empty total.
 
+    Of a realised share the review shares and the factors on parts are mixed in.
+
     Parameters
     ----------
     model : Model
     groups : sequence of int arrays
-        Cells of each group, in increasing order.
+        Cells of each group, in increasing order; none is all of the money, or nothing of it.
     at : mapping of int to float
         The value of every factor.
     """
@@ -33,10 +37,23 @@ def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) ->
         found = ratios_expected(vendors.within(groups, x), vendors.repeated(x, n), vendors.starts(n),
                                 method=METHODS.get(model.interval, "default"))
         return [(law, law.no_denominator) for law in found]
-    if model.totals.header.counted == "sold":
-        x = model.y * model.multiplier(every, at)
-        whole = x.sum()
-        return [(PointLaw(float(x[cells].sum() / whole)), 0.0) for cells in groups]
+    stated = [(i, f) for i, f in enumerate(model.factors) if f.name == REVIEW_SHARE or (f.is_uncertain and f.cells is not None)]
+    kinds, kind = Kinds.of([(f, at[i], f.share_of(every)) for i, f in stated], len(every), model.spread_law)
+    vendor = model.totals.keys[VENDOR]
+    y = model.y * model.multiplier(every, at, shares=False)
+    q = model.q * model.square_multiplier(every, at)
+    sums = Sums.of_parts(groups, kind, vendor.codes, y, q, len(kinds.share), max(len(vendor.labels), 1))
+    moving = [i for i, f in stated if f.is_uncertain]
+
+    def strata_at(values: Mapping[int, float], which: np.ndarray) -> list[Stratum]:
+        return _strata(model, [groups[i] for i in which.tolist()], {**at, **{moving[i]: x for i, x in values.items()}})
+
+    return [(law, 0.0) for law in over_factors(strata_at, kinds, sums, share=True)]
+
+
+def _strata(model: Model, groups: Sequence[np.ndarray], at: Configuration) -> list[Stratum]:
+    """Vendors of the shares, by the review share that they are under."""
+    every, n = np.arange(model.totals.n_cells), len(groups)
     y = model.y * model.multiplier(every, at, shares=False)
     q = model.q * model.square_multiplier(every, at)
     strata = []
@@ -47,7 +64,7 @@ def share_laws(model: Model, groups: Sequence[np.ndarray], at: Configuration) ->
         a, qa = (vendors.within(tops, values) for values in (y, q))
         b, qb = (vendors.repeated(values, n) for values in (y, q))
         strata.append(Stratum(a, b, qa, qb, vendors.starts(n), rho, spread))
-    return [(law, law.no_denominator) for law in ratios_realised(strata, nested=True, spread_law=model.spread_law)]
+    return strata
 
 
 def _review_shares(model: Model, every: np.ndarray, at: Configuration) -> dict[tuple[float, float], np.ndarray]:

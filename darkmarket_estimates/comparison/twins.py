@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from darkmarket_estimates.factors import REVIEW_SHARE, Factor
 from darkmarket_estimates.inference import Configuration, Model
+
+#: Position of an assumption in the models of numerator and denominator.
+Places = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,37 @@ class Twins:
     def shares(self) -> list[tuple[int, int]]:
         """Pairs of review shares."""
         return [(i, j) for i, j in self.pairs if self.first.factors[i].name == REVIEW_SHARE]
+
+    @property
+    def every(self) -> list[tuple[Factor, Places]]:
+        """Every assumption once, with its position in both models: those that both state, then those of one alone."""
+        both: list[tuple[Factor, Places]] = [(self.first.factors[i], (i, j)) for i, j in self.pairs]
+        return [*both, *((self.first.factors[i], (i, None)) for i in self.ours),
+                *((self.second.factors[j], (None, j)) for j in self.theirs)]
+
+    @property
+    def review_shares(self) -> list[tuple[Factor, Places]]:
+        """Each stated review share."""
+        return [(f, places) for f, places in self.every if f.name == REVIEW_SHARE]
+
+    @property
+    def stated(self) -> list[tuple[Factor, Places]]:
+        """What a realised ratio depends on: the review shares, and the uncertain factors that act on a group each."""
+        return [*self.review_shares, *((f, places) for f, places in self.every
+                                       if f.name != REVIEW_SHARE and f.is_uncertain and f.cells is not None)]
+
+    def value(self, at: tuple[Configuration, Configuration], places: Places) -> float:
+        """The value of an assumption in the configurations of both models."""
+        i, j = places
+        if i is not None:
+            return at[0][i]
+        assert j is not None
+        return at[1][j]
+
+    def concerned(self, places: Places, top: np.ndarray, bottom: np.ndarray) -> list[np.ndarray]:
+        """Which cells of numerator and denominator an assumption is on."""
+        return [np.zeros(len(cells), dtype=bool) if i is None else model.factors[i].share_of(cells)
+                for model, i, cells in zip((self.first, self.second), places, (top, bottom), strict=True)]
 
     @property
     def shares_alike(self) -> bool:

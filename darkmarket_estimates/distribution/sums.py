@@ -12,10 +12,12 @@ from scipy import fft, interpolate
 from darkmarket_estimates.distribution.law import GridLaw, Law, Mixture, PointLaw, ScaledMixture, Shifted
 from darkmarket_estimates.distribution.quantiles import quantiles
 
-#: Cells of the common grid, and the probability left out at each end.
-CELLS, LEFT_OUT = 1 << 14, 1e-9
-#: Every so many cells a mixture over factors, which is smooth and dear, is computed.
-EVERY = 8
+#: Cells of the common grid, and the probability left out at each end: of laws that are on a grid of their own already, and of
+#: mixtures over factors, whose far tails would make the cells wide.
+CELLS, LEFT_OUT, LEFT_OUT_OF_MIXTURES = 1 << 14, 1e-9, 1e-6
+#: Every so many cells a mixture over factors, which is smooth and dear, is computed; at this many points of its bulk, which may
+#: be a small part of the grid, and the probability beyond either end of that.
+EVERY, DENSE, BEYOND = 8, 1024, 1e-3
 #: Cell widths in a factor of 2, so that sums of nearly the same laws have one grid; spectra that are kept at most.
 WIDTHS, MOST_KEPT = 4, 256
 
@@ -23,12 +25,13 @@ WIDTHS, MOST_KEPT = 4, 256
 Kept = dict[tuple[Hashable, ...], Any]
 
 
-def _tabulated(law: Law, x: np.ndarray) -> np.ndarray:
+def _tabulated(law: Law, x: np.ndarray, bulk: np.ndarray) -> np.ndarray:
     """The distribution function at evenly spaced points; between points that are computed by a monotone cubic."""
     if not isinstance(law, Mixture | ScaledMixture):
         return law.cdf(x)
-    knots = x[::EVERY]
-    return np.clip(interpolate.PchipInterpolator(knots, law.cdf(knots))(x), 0.0, 1.0)
+    first, last = np.clip(np.searchsorted(x, bulk), 0, len(x) - 1)
+    knots = np.union1d(np.arange(0, len(x), EVERY), np.arange(first, last, max(1, (last - first) // DENSE)))
+    return np.clip(interpolate.PchipInterpolator(x[knots], law.cdf(x[knots]))(x), 0.0, 1.0)
 
 
 def independent_sum(laws: Sequence[Law], kept: Kept | None = None) -> Law:
@@ -60,7 +63,7 @@ def independent_sum(laws: Sequence[Law], kept: Kept | None = None) -> Law:
     if len(wide) == 1:
         return Shifted(wide[0], shift) if shift else wide[0]
     kept = {} if kept is None else kept
-    low, high = _ends(wide, kept).T
+    low, *_, high = _ends(wide, kept).T
     if not (high > low).any():  # each is one number, but for what is left out
         return PointLaw(float(low.sum()) + shift)
     step = float((high - low).sum()) / (CELLS - 2 * len(wide) - 1)
@@ -80,9 +83,11 @@ def independent_sum(laws: Sequence[Law], kept: Kept | None = None) -> Law:
 
 
 def _ends(laws: Sequence[Law], kept: Kept) -> np.ndarray:
-    """Where each law begins and ends, but for what is left out."""
+    """Where each law begins, its bulk begins and ends, and where it ends, but for what is left out."""
     new = [law for law in laws if ("ends", id(law)) not in kept]
-    for law, ends in zip(new, quantiles(new, np.array([LEFT_OUT, 1 - LEFT_OUT])), strict=True):
+    left_out = np.array([LEFT_OUT_OF_MIXTURES if isinstance(law, Mixture | ScaledMixture) else LEFT_OUT for law in new])
+    beyond = np.full(len(new), BEYOND)
+    for law, ends in zip(new, quantiles(new, np.column_stack([left_out, beyond, 1 - beyond, 1 - left_out])), strict=True):
         kept["ends", id(law)] = law, ends  # with the law itself, so that no other takes its id
     return np.array([kept["ends", id(law)][1] for law in laws])
 
@@ -92,7 +97,8 @@ def _spectrum(law: Law, start: float, step: float, kept: Kept) -> np.ndarray:
     spectra, key = kept.setdefault(("spectra",), {}), (id(law), step)
     found = spectra.get(key)
     if found is None:
-        found = fft.rfft(np.diff(_tabulated(law, start + (np.arange(CELLS + 1) - 0.5) * step)))
+        bulk = kept["ends", id(law)][1][1:3]
+        found = fft.rfft(np.diff(_tabulated(law, start + (np.arange(CELLS + 1) - 0.5) * step, bulk)))
         if len(spectra) < MOST_KEPT:
             spectra[key] = found
     return found

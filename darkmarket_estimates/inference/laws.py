@@ -11,7 +11,7 @@ import numpy as np
 
 from darkmarket_estimates.distribution import confidence
 from darkmarket_estimates.distribution.factors import sobol
-from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw
+from darkmarket_estimates.distribution.law import Law, LogNormalLaw, Mixture, NormalLaw, PointLaw, ScaledMixture
 from darkmarket_estimates.distribution.realised import realised, realised_totals, realised_totals_uncertain_share
 from darkmarket_estimates.distribution.relative import positive_nodes, scaled
 from darkmarket_estimates.distribution.segments import kinds
@@ -23,8 +23,8 @@ from darkmarket_estimates.totals import VENDOR
 if TYPE_CHECKING:
     from darkmarket_estimates.inference.model import Configuration, Model
 
-#: Points over factors that concern parts of a total.
-FACTOR_POINTS = 128
+#: Points over factors that concern parts of a total: those with a law of their own, and all.
+FACTOR_POINTS, PLACES = 64, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +248,33 @@ def _unlinked(
 
 
 def _over_points(model: Model, cells: np.ndarray, at: Configuration, acting: Mapping[int, Factor]) -> Law:
-    """Factors that concern parts of the row: points over all of them, one law at each."""
-    rows = Rows.of([cells])
-    found: list[Law] = []
-    for point in sobol(len(acting), FACTOR_POINTS):
-        drawn = {i: float(f.spec.ppf(p)) for (i, f), p in zip(acting.items(), point, strict=True)}  # type: ignore[union-attr]
-        found += map(confidence.tabulated, _conditional(model, rows, {**at, **drawn}))
-    return Mixture(found, np.full(len(found), 1 / len(found)))
+    """Factors that concern parts of the row: points over all of them, a law at the first few.
+
+    At fixed review shares the law of T / E T depends on nothing but the parts of E T that the factors act on: a point has the
+    law of the nearest by these, and by its shares, scaled to its own mean.
+    """
+    rows, points = Rows.of([cells]), sobol(len(acting), PLACES)
+    values = np.column_stack([f.spec.ppf(p) for f, p in zip(acting.values(), points.T, strict=True)])  # type: ignore[union-attr]
+    found = [confidence.tabulated(_conditional(model, rows, {**at, **dict(zip(acting, x.tolist(), strict=True))})[0])
+             for x in values[:FACTOR_POINTS]]
+    inside = [f.share_of(cells) for f in acting.values()]
+    worth = model.y[cells] * model.multiplier(cells, at)
+    kind, first = kinds(inside, len(cells))
+    concerned = np.array([here[first] for here in inside], dtype=float)
+    logs = np.log(values / [at[i] for i in acting]) * [f.power for f in acting.values()]
+    parts = np.exp(logs @ concerned) * np.bincount(kind, worth, len(first))
+    mean = parts.sum(axis=1)
+    shares = [worth[here].sum() / worth.sum() * log[:, None] for f, here, log in zip(acting.values(), inside, logs.T, strict=True)
+              if f.name == REVIEW_SHARE]
+    near = _nearest(np.hstack([parts / mean[:, None], *shares]), FACTOR_POINTS)
+    number = np.bincount(near, minlength=FACTOR_POINTS)
+    return Mixture([ScaledMixture(law, mean[near == i] / mean[i], np.full(number[i], 1 / number[i]))
+                    for i, law in enumerate(found)], number / PLACES)
+
+
+def _nearest(places: np.ndarray, n: int) -> np.ndarray:
+    """Which of the first `n` places each is nearest to; each of these to itself."""
+    square = (places**2).sum(axis=1)
+    near = np.argmin(square[:n] - 2 * places @ places[:n].T, axis=1)
+    near[:n] = np.arange(n)
+    return near

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from darkmarket_estimates.assumptions import ReviewRate
+from darkmarket_estimates.comparison.moved import gathered
 from darkmarket_estimates.comparison.places import Kinds, Sums, variances
 from darkmarket_estimates.distribution.multiplier import Multiplier
 from darkmarket_estimates.distribution.ratios import Stratum
@@ -105,3 +106,12 @@ def test_parts_of_the_width_add_up_to_one() -> None:
     parts = kinds().parts(sums)
     assert parts.sum() == pytest.approx(1.0, rel=1e-12) and (parts > 0).all()
     assert sums.present.all()
+
+
+def test_gathered_shifts_keep_their_mean_and_their_law() -> None:
+    values = stats.norm.ppf((np.arange(4096) + 0.5) / 4096)[:, None] * [1.0, 3.0]
+    found = gathered(np.random.default_rng(1).permuted(values, axis=0))
+    assert found.shape == (512, 2) and (np.diff(found, axis=0) > 0).all()
+    assert found.mean(axis=0) == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert found.std(axis=0) == pytest.approx([1.0, 3.0], rel=2e-3)
+    assert np.array_equal(gathered(values[:512]), values[:512])
