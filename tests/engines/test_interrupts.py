@@ -1,8 +1,6 @@
 """Ctrl-C at any moment of a scan: it comes out as such, the statement is stopped, and nothing of ours goes on."""
 
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -110,25 +108,6 @@ def test_in_this_thread_it_is_no_error_of_duckdb(error):
         sessions.RelationSession(Relation()).fetch("SELECT 1")
     with pytest.raises(ValueError, match="other"):
         sessions._told_of_interrupts(int, "other")
-
-
-SCAN = """
-import signal, sys, threading
-import duckdb
-from darkmarket_estimates import Listings
-relation = duckdb.sql("SELECT 1.0 AS price, 1 AS reviews, hash(a.range * b.range) AS seller, a.range AS id "
-                      "FROM range(10_000_000) a, range(10_000_000) b")
-threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
-try:
-    Listings(relation, price="price", reviews="reviews", vendor="seller", currency="USD").totals()
-except KeyboardInterrupt:
-    print("stopped")
-"""
-
-
-def test_a_scan_of_a_relation(tmp_path):
-    done = subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert done.stdout.splitlines()[-1:] == ["stopped"], done.stderr
 
 
 def test_duckdb_prints_no_bar_of_its_own(spill):
