@@ -61,27 +61,17 @@ def cells(keys: Mapping[str, Key], *, complete: bool = False) -> tuple[dict[str,
 
 
 def merged(
-    keys: Mapping[str, Key], columns: Mapping[str, np.ndarray], rows: np.ndarray | None = None
+    keys: Mapping[str, Key], columns: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Key], dict[str, np.ndarray]]:
-    """Merge rows that may already be cells: where each is its own, they are only put in order.
-
-    The keys are those of all rows of the columns, or of these `rows`.
-    """
+    """Merge rows that may already be cells: where each is its own, they are only put in order."""
     ours, cell = cells(keys)
     n = len(next(iter(ours.values())).codes)
     if n < len(cell):
-        return ours, {name: merge_column(name, values if rows is None else values[rows], cell, n)
-                      for name, values in columns.items()}
+        return ours, {name: merge_column(name, values, cell, n) for name, values in columns.items()}
     if (np.diff(cell) == 1).all():
-        return ours, dict(columns) if rows is None else _at(rows, columns)
+        return ours, dict(columns)
     order = inverse(cell)
-    return ours, _at(order if rows is None else rows[order], columns)
-
-
-def _at(rows: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rows of the columns, side by side: memory is what they wait for."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(columns, pool.map(lambda values: values[rows], columns.values())))
+    return ours, {name: values[order] for name, values in columns.items()}
 
 
 def in_order(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import operator
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,20 +119,18 @@ class LazyTable(PlannedTable):
                 Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"),
                 self.schema.market).labels
             own, more, prices = self._touched(session, query, touched, n_touched)
-            kept = status == 0
-            rows = int(cells.column("n").to_numpy()[kept].sum())
-            sums = {name: cells.column(query.answers[name]).to_numpy().astype(np.float64, copy=False) for name in COLUMNS}
+            order = order[status[order] == 0]
+            rows = int(cells.column("n").to_numpy()[order].sum())
+            sums = _sums(query, cells, order)
             with np.errstate(over="ignore"):
-                if not all(np.isfinite(values.sum()) for values in sums.values()):  # it may be those of dropped rows
-                    check_finite({name: values[kept] for name, values in sums.items()},
-                                 session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
-            flags = self._flags(session, query, sums, kept, rows, touched, prices)
+                if not all(np.isfinite(values.sum()) for values in sums.values()):
+                    check_finite(sums, session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
+            flags = self._flags(session, query, sums, rows, touched, prices)
         # only now, without the session: what DuckDB held makes room for the labels of the vendors
         audit = self._audit(query, cells, status)
-        order = order[kept[order]]
         keys = cells.select(query.key_names).take(pa.array(order))
         del cells
-        totals = self._totals(query, keys, sums, order, markets, audit)
+        totals = self._totals(query, keys, sums, markets, audit)
         totals = totals if own is None else totals + own
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
@@ -180,10 +180,9 @@ class LazyTable(PlannedTable):
         raise_first(session, query, cells, query.statuses(cells, _by_vendor(cells)), self.place.ordered)
 
     def _totals(
-        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], rows: np.ndarray, markets: tuple[str, ...],
-        audit: Audit,
+        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], markets: tuple[str, ...], audit: Audit
     ) -> Totals:
-        """Cells of an answer as Totals: their keys, and their sums at some rows of the answer."""
+        """Cells of an answer as Totals."""
         schema = self.schema
         source = Source(cells)
         keys = {name: source.labels(ours) for name, ours in zip(query.by, query.group_names)}
@@ -194,7 +193,7 @@ class LazyTable(PlannedTable):
         vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
         keys[VENDOR] = identities.within(source.labels("market"), vendor) if (
             schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
-        merged_keys, merged = kernels.merged(keys, sums, rows)
+        merged_keys, merged = kernels.merged(keys, sums)
         header = Header(
             currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
             markets=markets, by=query.by, bands=tuple(map(float, query.bands)), occasions=schema.occasions,
@@ -227,15 +226,13 @@ class LazyTable(PlannedTable):
         return Audit((read, *lines[1:]))
 
     def _flags(
-        self, session: Session, query: Query, sums: dict[str, np.ndarray], kept: np.ndarray, rows: int, touched: str | None,
-        mine: np.ndarray,
+        self, session: Session, query: Query, sums: dict[str, np.ndarray], rows: int, touched: str | None, mine: np.ndarray
     ) -> tuple[str, ...]:
         """The alarm, with the prices that are in memory: a narrow scan more, where the sums alone do not silence it."""
         top = float(mine.max(initial=0))
         reached, most = np.zeros(0), lowest_cap(self.steps)
         if self.schema.days is None:  # sums of money a day tell nothing of prices
-            value, squares, largest = (sums[name][kept] for name in ("value", "price_sq_reviews", "max_listing_value"))
-            reached, most = alarms.bounds(value, squares, largest, most)
+            reached, most = alarms.bounds(sums["value"], sums["price_sq_reviews"], sums["max_listing_value"], most)
         limits = [alarms.threshold(max(top, float(reached.max(initial=0)))), alarms.threshold(max(top, most))]
         # each cell that reaches a high price holds at least one
         if 100 * (np.count_nonzero(reached >= limits[1]) + np.count_nonzero(mine >= limits[1])) >= rows + len(mine):
@@ -256,6 +253,17 @@ def _push(sums: list[tuple[int, Totals]], parts: int, totals: Totals) -> None:
         before, earlier = sums.pop()
         parts, totals = parts + before, earlier + totals
     sums.append((parts, totals))
+
+
+def _sums(query: Query, cells: pa.Table, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of a `Totals` at some rows of an answer, side by side: memory is what they wait for."""
+    def taken(name: str) -> np.ndarray:
+        return cells.column(name).to_numpy()[rows].astype(np.float64, copy=False)
+
+    names = sorted({query.answers[name] for name in COLUMNS})  # equal sums are made once
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = dict(zip(names, pool.map(taken, names)))
+    return {name: found[query.answers[name]] for name in COLUMNS}
 
 
 def _by_vendor(cells: pa.Table) -> np.ndarray:

@@ -245,11 +245,6 @@ def test_merged_puts_in_order_and_adds():
     columns = {"value": np.array([3.0, 1.0, 2.0]), "max_listing_value": np.array([3.0, 1.0, 2.0])}
     assert kernels.merged({"k": key}, columns)[1]["value"].tolist() == [1, 2, 3]
     assert kernels.merged({"k": Key(np.arange(3), ("a", "b", "c"))}, columns)[1]["value"].tolist() == [3, 1, 2]
-    of_some = {name: np.array([9.0, 8, 7, 6, 5]) for name in columns}
-    rows = np.array([4, 2, 0])
-    for codes, want in (([2, 0, 1], [7, 9, 5]), ([0, 1, 2], [5, 7, 9]), ([1, 0, 1], [7, 14])):
-        some = {"k": Key(np.array(codes), ("a", "b", "c"))}
-        assert kernels.merged(some, of_some, rows)[1]["value"].tolist() == want
     twice = Key(np.array([1, 0, 1]), ("a", "b"))
     got = kernels.merged({"k": twice}, columns)[1]
     assert got["value"].tolist() == [1, 5] and got["max_listing_value"].tolist() == [1, 3]
