@@ -1,7 +1,7 @@
 """The pass over coded rows as machine code, written for LLVM and made for the columns that a table has.
 
-LLVM comes with numba, which comes with pymc. Numba itself would take a third of a second to load, and one and a half the
-first time of all; LLVM and one pass take less than a tenth.
+LLVM comes with numba, which comes with pymc. Numba itself takes several times as long to load as LLVM and one pass, which
+`benchmarks/engines.py` times.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import numpy as np
 from darkmarket_estimates.totals import Key, merge_column
 from darkmarket_estimates.totals.cells import inverse
 
-#: From so many rows on, of all tables that a process has summed, a compiled pass pays for being made: less than a tenth of
-#: a second. So it never takes twice the time of the better way.
+#: From so many rows on, of all tables that a process has summed, a compiled pass is made: that takes about as long as NumPy's
+#: loops have lost by then.
 LARGE = 4_000_000
 #: Rows whose products stay in the processor's cache: whole columns of them cost more in page faults than in sums.
 BLOCK = 32_768

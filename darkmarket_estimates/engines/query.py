@@ -51,7 +51,8 @@ class Query(Rows):
     @property
     def can_join_medians(self) -> bool:
         """Whether rows can be judged one by one once the median of each listing is known."""
-        return not self._joins_repeats and [rule.action for _, _, rule in self._median_rules] == ["drop"]
+        return (self.looks_at_listings and not self._joins_repeats
+                and [rule.action for _, _, rule in self._median_rules] == ["drop"])
 
     @property
     def joins_markets(self) -> bool:

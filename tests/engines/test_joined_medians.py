@@ -13,7 +13,7 @@ from darkmarket_estimates.engines import lazy
 from tests.engines.tables_elsewhere import assert_parity, elsewhere
 from tests.engines.test_parity import repeated_listings
 from tests.engines.test_push_down import KEPT, TWICE, wild
-from tests.tables import ROLES
+from tests.tables import ROLES, listing_table
 
 ONLY = HoldingPrice(cap=300, upper_multiple=1.7, lower_multiple=0.6, min_observations=3)
 
@@ -150,6 +150,13 @@ def test_what_counts_as_many(chunk, many, head, told, way, tmp_path, monkeypatch
     assert any("list_sort" in asked for asked in statements) == (way is not None)
     looked = any("is_touched" in asked and "LIMIT" not in asked for asked in statements)
     assert looked == (way != "head")
+
+
+def test_where_each_listing_has_one_row_nothing_is_asked_beforehand(tmp_path, joined):
+    """It is its own median; a listing that has more is refused."""
+    table = pa.Table.from_pandas(listing_table(60), preserve_index=False)
+    assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(upper_multiple=2)), {}, **ROLES)
+    assert not joins(joined) and not any("LIMIT 2" in asked for asked in joined)
 
 
 @pytest.mark.parametrize("kind", ["relation", "lazyframe"])
