@@ -7,8 +7,8 @@ fifty has a price twenty times the others, in the third each (of the rows of rea
 five times the median can touch).
 In memory: integer codes to sums, against pandas' groupby and NumPy's dot product of the two columns.
 
-Times are the best of the repeats; processor seconds stand beside them, for machines that are shared. Peak memory is that
-of a process of its own.
+Times are the best of the repeats, without what Python loads; processor seconds stand beside them, for machines that are
+shared. Peak memory is that of a process of its own.
 
     python benchmarks/engines.py [--rows 2_000_000] [--memory-limit 1GB] [--repeats 3]
 """
@@ -31,6 +31,10 @@ import pandas as pd
 
 from darkmarket_estimates import HoldingPrice, Listings
 from darkmarket_estimates.engines import kernels
+
+# what a first question loads is loaded before the clock starts, as DuckDB is
+import darkmarket_estimates.engines.files  # isort: skip
+import darkmarket_estimates.engines.lazy  # noqa: F401  isort: skip
 
 ROLES = {"price": "price", "reviews": "reviews", "vendor": "seller", "market": "market", "currency": "USD"}
 CAP = HoldingPrice(cap=10_000)

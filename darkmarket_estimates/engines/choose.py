@@ -99,13 +99,15 @@ def locate(
 
 
 def _of_path(path: str, table: str | None, engine: str, memory_limit: str | None, progress: Progress) -> Opener:
-    from darkmarket_estimates.engines import files, lazy, paths, sqlite
+    from darkmarket_estimates.engines import files, lazy, paths
     from darkmarket_estimates.engines.duckdb import Limits
 
     if not path.strip():  # Path("") is the working folder: a variable that is not set would read whatever lies there
         raise DataError("the path is empty", got=repr(path), expected="a file, a folder or a glob")
     limits = Limits(memory=memory_limit, progress=progress)
     if path.lower().endswith(paths.SQLITE):
+        from darkmarket_estimates.engines import sqlite
+
         theirs = sqlite.opened(path, files.table_name(path, table))
         stream = sqlite.stream(theirs, limits)
         return sqlite.SqliteOpener(theirs, _whole(stream.in_memory()) if _small(path, engine) else lazy.opener(stream))

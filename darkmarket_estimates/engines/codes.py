@@ -16,9 +16,10 @@ from darkmarket_estimates.engines.text_order import text_order
 from darkmarket_estimates.errors import DataError
 from darkmarket_estimates.totals import MISSING, Key
 from darkmarket_estimates.totals.cells import inverse
+from darkmarket_estimates.totals.labels import Texts
 from darkmarket_estimates.totals.numbers import Numbers
 
-#: From so many rows on it pays to look whether text is sorted.
+#: From so many rows on it pays to look whether text is sorted, and from so many labels on to make none.
 _WORTH = 1_000
 
 
@@ -38,14 +39,14 @@ def encode(values: pa.ChunkedArray, column: str) -> Key:
     indices = encoded.indices
     codes = (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy(zero_copy_only=False)
     labels, rank = _sorted_labels(encoded.dictionary)
-    at = bisect.bisect_left(labels, MISSING)
-    if at < len(labels) and labels[at] == MISSING:
+    if MISSING in labels:
         raise DataError(f"{MISSING!r} is the name of the group without a label", where=f"column {column!r}",
                         fix="rename that label")
     if indices.null_count:
-        labels.insert(at, MISSING)
+        at = bisect.bisect_left(labels, MISSING)
+        labels = (*labels[:at], MISSING, *labels[at:])
         rank = np.append(rank + (rank >= at), at)  # the code -1 of a missing label picks the last entry
-    return Key(rank[codes], tuple(labels))
+    return Key(rank[codes], labels)
 
 
 def distinct(values: pa.ChunkedArray) -> tuple[np.ndarray, int] | None:
@@ -92,15 +93,21 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _sorted_labels(values: pa.Array) -> tuple[list[str], np.ndarray]:
+def _labels(texts: pa.Array, order: np.ndarray) -> tuple[str, ...]:
+    """Texts in an order as labels: names of few groups are read, those of many vendors hardly ever."""
+    labels = Texts(texts, order)
+    return labels.as_tuple() if len(order) >= _WORTH else labels.texts
+
+
+def _sorted_labels(values: pa.Array) -> tuple[tuple[str, ...], np.ndarray]:
     """The distinct texts of distinct values, sorted by code point, and the rank of each value among them."""
     if pa.types.is_integer(values.type):
         values = values.cast(pa.string())
     if is_text(values.type):
         order = text_order(values)
-        return values.take(pa.array(order)).to_numpy(zero_copy_only=False).tolist(), inverse(order)
+        return _labels(values, order), inverse(order)
     texts = [label(v) for v in values.to_pylist()]
-    labels = sorted(set(texts))
+    labels = tuple(sorted(set(texts)))
     index = {text: code for code, text in enumerate(labels)}
     return labels, np.array([index[t] for t in texts], dtype=np.int64)
 
@@ -121,11 +128,9 @@ def _sorted_key(values: pa.ChunkedArray) -> Key | None:
     """Codes of text that is sorted as it stands; None where it is not."""
     if (starts := _sorted_starts(values)) is None:
         return None
-    labels = values.chunk(0).filter(pa.array(starts)).to_pylist()
-    at = bisect.bisect_left(labels, MISSING)
-    if at < len(labels) and labels[at] == MISSING:
-        return None  # refused below
-    return Key(np.cumsum(starts) - 1, tuple(labels))
+    labels = values.chunk(0).filter(pa.array(starts))
+    labels = _labels(labels, np.arange(len(labels)))
+    return Key(np.cumsum(starts) - 1, labels) if MISSING not in labels else None  # refused below
 
 
 def _counted_key(values: pa.ChunkedArray) -> Key | None:
@@ -140,5 +145,5 @@ def _counted_key(values: pa.ChunkedArray) -> Key | None:
     distinct, codes = ranks(numbers - low if low else numbers, high - low + 1)
     if low < 0 or high >= 10**18:
         labels, rank = _sorted_labels(pa.array(distinct + low))
-        return Key(rank[codes], tuple(labels))
+        return Key(rank[codes], labels)
     return Key(codes, Numbers(distinct + low).as_tuple())

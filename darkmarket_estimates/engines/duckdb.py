@@ -102,15 +102,18 @@ class OwnSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, source: str, where: str, progress: Progress) -> None:
         self._connection, self.source, self._where, self._progress = connection, source, where, progress
+        self._types: dict[str, str] | None = None
 
     def columns(self) -> list[str]:
         """Names of the columns."""
         return list(self.types())
 
     def types(self) -> dict[str, str]:
-        """DuckDB's types."""
-        answer = self.fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self.source})")
-        return dict(zip(answer.column(0).to_pylist(), answer.column(1).to_pylist()))
+        """DuckDB's types, for which all files are opened once."""
+        if self._types is None:
+            answer = self.fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self.source})")
+            self._types = dict(zip(answer.column(0).to_pylist(), answer.column(1).to_pylist()))
+        return self._types
 
     def fetch(self, statement: str) -> pa.Table:
         """Run in a thread of its own, so that this one can show progress and be interrupted."""

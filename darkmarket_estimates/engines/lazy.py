@@ -9,29 +9,24 @@ from __future__ import annotations
 
 import functools
 import operator
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from darkmarket_estimates._version import __version__
-from darkmarket_estimates.audit import Audit, Entry
-from darkmarket_estimates.engines import alarms, checks, duplicates, identities, kernels, sql
+from darkmarket_estimates.engines import alarms, checks, kernels, sql
+from darkmarket_estimates.engines.answers import Answer
 from darkmarket_estimates.engines.capabilities import refuse
 from darkmarket_estimates.engines.duckdb import Place, Session
 from darkmarket_estimates.engines.files import FilePlace
-from darkmarket_estimates.engines.plan import MENDED_NOWHERE, Convert, PlannedTable, check_finite, empty, lowest_cap
+from darkmarket_estimates.engines.plan import Convert, PlannedTable, check_finite, empty, lowest_cap
 from darkmarket_estimates.engines.problems import raise_first, raise_repeated
 from darkmarket_estimates.engines.query import Query
 from darkmarket_estimates.engines.schema import Schema
-from darkmarket_estimates.engines.source import Source, is_text, label, require
-from darkmarket_estimates.engines.text_order import text_order
+from darkmarket_estimates.engines.source import Source, label, require
 from darkmarket_estimates.errors import DataError
-from darkmarket_estimates.totals import BAND, CAPTURES, COLUMNS, VENDOR, Header, Key, Totals, band_labels, check_by
+from darkmarket_estimates.totals import Header, Totals, check_by
 
 #: Rows of touched listings that are brought into memory at a time.
 CHUNK = 2_000_000
@@ -106,31 +101,29 @@ class LazyTable(PlannedTable):
                 touched = found if n_touched else None
                 if query.can_join_medians and self._are_many(session, n_touched):
                     query, touched, n_touched, listings = self._with_medians(session, query), None, 0, None
-            cells = session.fetch(query.cells(session.source, touched, listings))
-            if cells.num_rows == 0 and touched is None:
+            answer = Answer.of(query, session.fetch(query.cells(session.source, touched, listings)))
+            if answer.cells.num_rows == 0 and touched is None:
                 raise empty()
-            order = _by_vendor(cells)
-            status = query.statuses(cells, order)
-            if (status < 0).any():
-                self._refuse(session, query, touched, cells)
+            if answer.is_wrong:
+                self._refuse(session, query, touched, answer)
             if query.refuses_repeats:
                 raise_repeated(session, query)
-            markets = () if self.schema.market is None else identities.check_markets(
-                Source(pa.table({"market": pc.unique(cells.column("market"))})).labels("market"),
-                self.schema.market).labels
+            markets = answer.markets()
             own, more, prices = self._touched(session, query, touched, n_touched)
-            order = order[status[order] == 0]
-            rows = int(cells.column("n").to_numpy()[order].sum())
-            sums = _sums(query, cells, order)
+            kept = answer.kept()
+            rows, sums = int(answer.cells.column("n").to_numpy()[kept].sum()), answer.sums(kept)
             with np.errstate(over="ignore"):
                 if not all(np.isfinite(values.sum()) for values in sums.values()):
                     check_finite(sums, session.fetch(query.prices(session.source, touched)).column("top")[0].as_py())
             flags = self._flags(session, query, sums, rows, touched, prices)
-        # only now, without the session: what DuckDB held makes room for the labels of the vendors
-        audit = self._audit(query, cells, status)
-        keys = cells.select(query.key_names).take(pa.array(order))
-        del cells
-        totals = self._totals(query, keys, sums, markets, audit)
+        # only now, without the session: what DuckDB held makes room for the labels
+        schema = self.schema
+        header = Header(
+            currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
+            markets=markets, by=groups, bands=tuple(map(float, bands)), occasions=schema.occasions,
+            conversions=tuple(s.words for s in self.steps if isinstance(s, Convert)), version=__version__)
+        totals = Totals(header, *kernels.merged(answer.keys(kept), sums), answer.audit())
+        del answer
         totals = totals if own is None else totals + own
         return replace(totals, header=replace(totals.header, flags=flags)), rows + more
 
@@ -173,57 +166,11 @@ class LazyTable(PlannedTable):
         whole = functools.reduce(operator.add, (found for _, found in reversed(totals))) if totals else None
         return whole, rows, np.concatenate(prices)
 
-    def _refuse(self, session: Session, query: Query, touched: str | None, cells: pa.Table | None = None) -> None:
+    def _refuse(self, session: Session, query: Query, touched: str | None, answer: Answer | None = None) -> None:
         """Raise what is wrong with rows: all of them are asked where a first scan left some out."""
-        if cells is None or touched is not None:
-            cells = session.fetch(query.cells(session.source, None))
-        raise_first(session, query, cells, query.statuses(cells, _by_vendor(cells)), self.place.ordered)
-
-    def _totals(
-        self, query: Query, cells: pa.Table, sums: dict[str, np.ndarray], markets: tuple[str, ...], audit: Audit
-    ) -> Totals:
-        """Cells of an answer as Totals."""
-        schema = self.schema
-        source = Source(cells)
-        keys = {name: source.labels(ours) for name, ours in zip(query.by, query.group_names)}
-        if query.bands:
-            keys[BAND] = Key(cells.column("band").to_numpy().astype(np.int64), band_labels(query.bands))
-        if schema.captures is not None:
-            keys[CAPTURES] = Key.encode(cells.column("captures").to_numpy().astype(np.int64))
-        vendor = Source(pa.table({"who": cells.column("who").combine_chunks()})).labels("who")  # sorted: in one piece
-        keys[VENDOR] = identities.within(source.labels("market"), vendor) if (
-            schema.market is not None and schema.vendor_scope == "market" and not query.joins_markets) else vendor
-        merged_keys, merged = kernels.merged(keys, sums)
-        header = Header(
-            currency=self.currency, counted=schema.counted, window=schema.window, per_day=schema.days is not None,
-            markets=markets, by=query.by, bands=tuple(map(float, query.bands)), occasions=schema.occasions,
-            conversions=tuple(s.words for s in self.steps if isinstance(s, Convert)), version=__version__)
-        return Totals(header, merged_keys, merged, audit)
-
-    def _audit(self, query: Query, cells: pa.Table, status: np.ndarray) -> Audit:
-        """Lines from the cells: each has the status of the rule that dropped it."""
-        sums = {name: cells.column(query.answers[name]).to_numpy() for name in ("n", "count", *query.stage_names)}
-
-        def line(rule: str, rows: np.ndarray, stage: int, currency: str, *, kept: bool) -> Entry:
-            value = float(sums[f"value_{stage}"][rows].sum())
-            return Entry(rule=rule, rows=int(sums["n"][rows].sum()), count=float(sums["count"][rows].sum()), value=value,
-                         value_after=value if kept else 0.0, currency=currency)
-
-        stage, currency = 0, self.schema.currency
-        nothing = np.zeros(len(status), dtype=bool)
-        lines = [line("rows read", ~nothing, 0, currency, kept=False)]
-        if self.schema.listing is not None and self.schema.duplicates in ("largest", "sum"):
-            lines.append(line(duplicates.words(self.schema.duplicates), nothing, 0, currency, kept=True))
-        for at, step in enumerate(self.steps, 1):
-            if isinstance(step, Convert):
-                stage, currency = stage + 1, step.to
-                lines.append(line(step.words, (status == 0) | (status > at), stage, currency, kept=True))
-            else:
-                lines.append(line(str(step.rule), status == at, stage, currency, kept=False))
-                if step.rule.action == "median":
-                    lines.append(line(MENDED_NOWHERE, nothing, stage, currency, kept=False))
-        read = replace(lines[0], value_after=lines[0].value)
-        return Audit((read, *lines[1:]))
+        if answer is None or touched is not None:
+            answer = Answer.of(query, session.fetch(query.cells(session.source, None)))
+        raise_first(session, query, answer.cells, answer.status, self.place.ordered)
 
     def _flags(
         self, session: Session, query: Query, sums: dict[str, np.ndarray], rows: int, touched: str | None, mine: np.ndarray
@@ -253,20 +200,3 @@ def _push(sums: list[tuple[int, Totals]], parts: int, totals: Totals) -> None:
         before, earlier = sums.pop()
         parts, totals = parts + before, earlier + totals
     sums.append((parts, totals))
-
-
-def _sums(query: Query, cells: pa.Table, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of a `Totals` at some rows of an answer, side by side: memory is what they wait for."""
-    def taken(name: str) -> np.ndarray:
-        return cells.column(name).to_numpy()[rows].astype(np.float64, copy=False)
-
-    names = sorted({query.answers[name] for name in COLUMNS})  # equal sums are made once
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = dict(zip(names, pool.map(taken, names)))
-    return {name: found[query.answers[name]] for name in COLUMNS}
-
-
-def _by_vendor(cells: pa.Table) -> np.ndarray:
-    """Rows of the cells by vendor where that is text: half of what an ORDER BY costs, and less memory."""
-    who = cells.column("who")
-    return text_order(who) if is_text(who.type) else np.arange(len(who))

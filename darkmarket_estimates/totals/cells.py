@@ -61,7 +61,7 @@ def inverse(order: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of the cells: codes into a dictionary of labels, which is a tuple or stands for one (`Numbers`)."""
+    """One key of the cells: codes into a dictionary of labels, which is a tuple or stands for one (`Labels`)."""
 
     codes: np.ndarray
     labels: tuple[str, ...]

@@ -1,20 +1,17 @@
-"""Labels that are whole numbers: nobody reads the names of a million vendors to add up their money."""
+"""Labels that are whole numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast, overload
-
 import numpy as np
+
+from darkmarket_estimates.totals.labels import Labels
 
 #: 1, 10, 100, ...: as many as a number below 10^18 has digits.
 _POWERS = 10 ** np.arange(18)
 
 
-class Numbers(Sequence[str]):
-    """A tuple of the texts of whole numbers, which are made when they are asked for, and then kept.
-
-    It is equal to that tuple, with its hash and its ``repr``. One text, or the place of one, is found without the others.
+class Numbers(Labels):
+    """The texts of whole numbers.
 
     Parameters
     ----------
@@ -28,15 +25,11 @@ class Numbers(Sequence[str]):
     (('1', '9', '10'), '9', True, True, array([0, 2, 1]))
     """
 
-    __slots__ = ("_numbers", "_texts")
+    __slots__ = ("_numbers",)
 
     def __init__(self, numbers: np.ndarray) -> None:
+        super().__init__()
         self._numbers = numbers
-        self._texts: tuple[str, ...] | None = None
-
-    def as_tuple(self) -> tuple[str, ...]:
-        """Itself, for those who take a tuple."""
-        return cast("tuple[str, ...]", self)
 
     def order(self) -> np.ndarray | None:
         """Positions in the order of the texts, none of which is made; None where they are in it.
@@ -56,56 +49,29 @@ class Numbers(Sequence[str]):
         """The same labels in another order."""
         return Numbers(self._numbers[order])
 
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """All of them."""
-        if self._texts is None:
-            import pyarrow as pa  # twice as fast as Python's own digits
+    def _made(self) -> tuple[str, ...]:
+        import pyarrow as pa  # twice as fast as Python's own digits
 
-            self._texts = tuple(pa.array(self._numbers).cast(pa.string()).to_numpy(zero_copy_only=False).tolist())
-        return self._texts
+        return tuple(pa.array(self._numbers).cast(pa.string()).to_numpy(zero_copy_only=False).tolist())
 
-    def __len__(self) -> int:
-        return len(self._numbers)
+    def _one(self, at: int) -> str:
+        return str(self._numbers[at])
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, at: int | slice) -> str | tuple[str, ...]:
-        return self.texts[at] if isinstance(at, slice) else str(self._numbers[at])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.texts)
-
-    def __contains__(self, label: object) -> bool:
-        return self._place(label) is not None
-
-    def index(self, label: Any, start: int = 0, stop: int | None = None) -> int:
-        """Where a label stands, as in a tuple."""
-        place = self._place(label)
-        if place is None or place not in range(*slice(start, stop).indices(len(self))):
-            raise ValueError(f"{label!r} is no label")
-        return place
-
-    def _place(self, label: object) -> int | None:
+    def _place(self, label: str) -> int | None:
         try:
-            number = int(label) if isinstance(label, str) else None
+            number = int(label)
         except ValueError:
             return None
         at = np.flatnonzero(self._numbers == number)
         return int(at[0]) if len(at) and str(number) == label else None  # of "7", "07" and " 7" one is a label
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Numbers):
-            return np.array_equal(self._numbers, other._numbers)
-        return self.texts == other if isinstance(other, tuple) else NotImplemented
+        return np.array_equal(self._numbers, other._numbers) if isinstance(other, Numbers) else super().__eq__(other)
 
-    def __hash__(self) -> int:
-        return hash(self.texts)
-
-    def __repr__(self) -> str:
-        return repr(self.texts)
+    __hash__ = Labels.__hash__
 
     def __reduce__(self) -> tuple[type[Numbers], tuple[np.ndarray]]:
         return Numbers, (self._numbers,)

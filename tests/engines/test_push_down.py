@@ -11,7 +11,7 @@ import pytest
 from darkmarket_estimates import DataError, ExchangeRate, HoldingPrice, Listings
 from darkmarket_estimates.engines import alarms, lazy
 from darkmarket_estimates.engines import duckdb as sessions
-from darkmarket_estimates.engines.lazy import LazyTable
+from darkmarket_estimates.engines.answers import Answer
 from darkmarket_estimates.engines.plan import Clean, Convert, lowest_cap
 from darkmarket_estimates.engines.query import Query
 from tests.engines.tables_elsewhere import assert_parity, elsewhere
@@ -78,10 +78,17 @@ def test_rows_that_a_rule_drops_are_left_out_wherever_they_are_sorted(seller, tm
     assert_parity(table, tmp_path, "parquet", lambda t: t.clean(HoldingPrice(cap=1e-9)), {}, **ROLES)
 
 
+def answered(who: pa.ChunkedArray) -> Answer:
+    """An answer with these vendors, where the mark is \\x1fm."""
+    query = SimpleNamespace(statuses=lambda *given: Query.statuses(SimpleNamespace(mark="\x1fm"), *given))
+    cells = pa.table({"who": who})
+    return Answer.of(query, cells if pa.types.is_string(who.type) else cells.append_column("status", pa.array([0] * len(who))))
+
+
 @pytest.mark.parametrize("who", [["c", "a", "b", "e", "d"], [3, 1, 2, 5, 4]], ids=["text", "numbers"])
 def test_cells_by_vendor(who):
     """Text in its order; numbers as they stand, which become text only later."""
-    got = lazy._by_vendor(pa.table({"who": pa.chunked_array([who[:2], who[2:]])}))
+    got = answered(pa.chunked_array([who[:2], who[2:]])).order
     assert got.tolist() == ([1, 2, 0, 4, 3] if isinstance(who[0], str) else [0, 1, 2, 3, 4])
 
 
@@ -90,9 +97,10 @@ def test_cells_by_vendor(who):
     ["\x1fm4", "\x01"], ["\x1fm5", "\U0010ffff"]], ids=range(7))
 def test_the_status_of_cells_is_found_in_their_order(who):
     """Those of rows that are not kept bear the mark, wherever other texts are sorted."""
-    cells = pa.table({"who": pa.chunked_array([who[:3], who[3:]], pa.string())})
-    found = Query.statuses(SimpleNamespace(mark="\x1fm"), cells, lazy._by_vendor(cells))
-    assert found.tolist() == [int(text[2:]) if text.startswith("\x1fm") else 0 for text in who]
+    answer = answered(pa.chunked_array([who[:3], who[3:]], pa.string()))
+    assert answer.status.tolist() == [int(text[2:]) if text.startswith("\x1fm") else 0 for text in who]
+    kept = [text for text in who if text == "\x1fm0" or not text.startswith("\x1fm")]
+    assert [who[i] for i in answer.kept()] == sorted(kept)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "relation"])
@@ -219,7 +227,7 @@ def test_a_listing_of_one_row_is_its_own_median(tmp_path, asked):
 def test_labels_are_made_when_duckdb_has_let_go(tmp_path, monkeypatch):
     """What DuckDB holds and what Python makes of its answer are not in memory together."""
     open_now: list[int] = []
-    close, totals = sessions.connection, LazyTable._totals
+    close, keys = sessions.connection, Answer.keys
 
     def counted(limits):
         manager = close(limits)
@@ -238,7 +246,7 @@ def test_labels_are_made_when_duckdb_has_let_go(tmp_path, monkeypatch):
     from darkmarket_estimates.engines import files
 
     monkeypatch.setattr(files, "connection", counted)
-    monkeypatch.setattr(LazyTable, "_totals", lambda self, *given: open_now.append(-len(open_now)) or totals(self, *given))
+    monkeypatch.setattr(Answer, "keys", lambda self, *given: open_now.append(-len(open_now)) or keys(self, *given))
     frame, options = elsewhere(repeated_listings(), tmp_path, "parquet")
     Listings(frame, **KEPT, **options).clean(HoldingPrice(upper_multiple=2)).totals()
     assert open_now == [0]

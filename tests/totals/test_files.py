@@ -52,7 +52,8 @@ CHANGES = {
 def test_files_that_were_changed(change, tmp_path):
     listings().totals().save(tmp_path / "t.parquet")
     changed(tmp_path / "t.parquet")
-    assert Totals.load(tmp_path / "t.parquet").sum("value") == listings().totals().sum("value")
+    # hashed names come in an order of their own, in which the last bit of a sum can differ
+    assert Totals.load(tmp_path / "t.parquet").sum("value") == pytest.approx(listings().totals().sum("value"), rel=1e-14)
     changed(tmp_path / "t.parquet", **change)
     with pytest.raises(DataError, match="not a file of totals"):
         Totals.load(tmp_path / "t.parquet")
