@@ -46,9 +46,9 @@ class Answer:
     @classmethod
     def of(cls, query: Query, cells: pa.Table) -> Answer:
         """Put an answer in order: half of what an ORDER BY costs, and less memory."""
-        at = cells.column_names.index("who")
-        who = cells.select([at]).combine_chunks(memory_pool=_POOL).column(0)  # each use of it would make it one piece
-        cells = cells.set_column(at, "who", who)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            cells = pa.table(dict(zip(cells.column_names, pool.map(_in_one_piece, cells.columns))))
+        who = cells.column("who")
         order = text_order(who) if is_text(who.type) else np.arange(len(who))
         return cls(query, cells, order, query.statuses(cells, order))
 
@@ -124,3 +124,8 @@ class Answer:
                     lines.append(line(MENDED_NOWHERE, nothing, stage, currency, kept=False))
         read = replace(lines[0], value_after=lines[0].value)
         return Audit((read, *lines[1:]))
+
+
+def _in_one_piece(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column that is one array, as each of its uses would make it, where that can hold all its text."""
+    return pa.table([column], names=["it"]).combine_chunks(memory_pool=_POOL).column(0)

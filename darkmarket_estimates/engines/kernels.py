@@ -64,6 +64,8 @@ def merged(
     keys: Mapping[str, Key], columns: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Key], dict[str, np.ndarray]]:
     """Merge rows that may already be cells: where each is its own, they are only put in order."""
+    if len(keys) == 1 and all((key.codes[1:] > key.codes[:-1]).all() for key in keys.values()):
+        return dict(keys), dict(columns)
     ours, cell = cells(keys)
     n = len(next(iter(ours.values())).codes)
     if n < len(cell):

@@ -33,7 +33,7 @@ CHUNK = 2_000_000
 #: Where these are more, and more than a quarter of all, rows stay where they are, and each is judged by its listing's median.
 MANY = 1 / 4
 #: The first rows of a file tell beforehand, where so many listings stand on several of them.
-HEAD, TOLD = 200_000, 100
+HEAD, TOLD = 100_000, 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Query(Rows):
         start, end = (bisect.bisect_left(order, text, key=lambda at: who[at].as_py())
                       for text in (self.mark, f"{self.mark}\U0010ffff"))
         marked = order[start:end]
-        status = np.zeros(cells.num_rows, dtype=np.int64)
+        status = np.zeros(cells.num_rows, dtype=np.int16)
         status[marked] = [int(text[len(self.mark):]) for text in who.take(pa.array(marked)).to_pylist()]
         return status
 
