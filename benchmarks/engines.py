@@ -8,7 +8,7 @@ five times the median can touch).
 In memory: integer codes to sums, against pandas' groupby and NumPy's dot product of the two columns.
 
 Times are the best of the repeats, without what Python loads; processor seconds stand beside them, for machines that are
-shared. Peak memory is that of a process of its own.
+shared, and so do medians of the ratios within rounds. Peak memory is that of a process of its own.
 
     python benchmarks/engines.py [--rows 2_000_000] [--memory-limit 1GB] [--repeats 3]
 """
@@ -123,9 +123,11 @@ def files(rows: int, limit: str, repeats: int) -> None:
     for job, (wall, cpu, peak) in best.items():
         print(f"  {job:32s} {wall:7.2f} s   {cpu:7.2f} s of processor   {peak:5.2f} GB")
     for job, base, aim in RATIOS:
-        ratios = best[job][:2] / best[base][:2]
+        ratios = best[job] / best[base]
+        rounds = np.median(np.array(runs[job]) / np.array(runs[base]), axis=0)
         goal = "" if aim is None else f"   (aim: {aim:g})"
-        print(f"  {job} / {base}: {ratios[0]:.2f} in time, {ratios[1]:.2f} in processor seconds{goal}")
+        print(f"  {job} / {base}: {ratios[0]:.2f} in time, {ratios[1]:.2f} in processor seconds; "
+              f"median of the rounds {rounds[0]:.2f}, {rounds[1]:.2f}{goal}")
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:
