@@ -92,7 +92,7 @@ class LazyTable(PlannedTable):
         with self.place.session() as session:
             touched, n_touched, listings = None, 0, None
             if self._touches_many_at_first(session, query):
-                query = self._with_medians(session, query)
+                query, listings = self._with_medians(session, query)
             elif query.looks_at_listings:
                 if session.keeps and query.sums_listings_apart:
                     listings = session.keep(query.listings(session.source))
@@ -100,7 +100,8 @@ class LazyTable(PlannedTable):
                 n_touched = int(session.fetch(f"SELECT coalesce(sum(n), 0) FROM {found}").column(0)[0].as_py())
                 touched = found if n_touched else None
                 if query.can_join_medians and self._are_many(session, n_touched):
-                    query, touched, n_touched, listings = self._with_medians(session, query), None, 0, None
+                    touched, n_touched = None, 0
+                    query, listings = self._with_medians(session, query)
             answer = Answer.of(query, session.fetch(query.cells(session.source, touched, listings)))
             if answer.cells.num_rows == 0 and touched is None:
                 raise empty()
@@ -140,9 +141,11 @@ class LazyTable(PlannedTable):
             session.fetch(f"SELECT count(*) FROM {session.source}").column(0)[0].as_py())
 
     @staticmethod
-    def _with_medians(session: Session, query: Query) -> Query:
-        """The query with a table of the medians of the listings that the rule can touch."""
-        return replace(query, medians=session.keep(query.medians_of(session.source)))
+    def _with_medians(session: Session, query: Query) -> tuple[Query, str | None]:
+        """The query with a table of the medians of the listings that the rule can touch; the sums over listings, where apart."""
+        query = replace(query, medians=session.keep(query.medians_of(session.source)))
+        apart = session.keeps and query.sums_listings_apart
+        return query, session.keep(query.judged_listings(session.source)) if apart else None
 
     def _touched(
         self, session: Session, query: Query, touched: str | None, n: int

@@ -140,6 +140,12 @@ class Query(Rows):
         sums = ", ".join(f"{sum_} FILTER (NOT is_touched) AS {name}" for name, sum_ in _over_listings("value").items())
         return f"SELECT g, {sums}, list({{'h': h, 'n': n}}) FILTER (is_touched) AS touched FROM ({each}) GROUP BY g"
 
+    def judged_listings(self, source: str) -> str:
+        """The same where each row is judged by its listing's median: none is touched."""
+        each = (f"SELECT g, sum({self._worth} * c) AS value FROM (SELECT *, {self._cell('vendor')} AS g "
+                f"FROM ({self.rows(source, checked=True)})) WHERE status = 0 GROUP BY h, g")
+        return f"SELECT g, {sql.listed(_over_listings('value'))} FROM ({each}) GROUP BY g"
+
     def medians_of(self, source: str) -> str:
         """Where `can_join_medians`, the medians of the listings that the rule can touch."""
         (sees, price, rule), = self._median_rules
