@@ -1,5 +1,6 @@
 """Where a rule can touch many listings, each row is judged where it lies, by the median of its listing: the same numbers."""
 
+import functools
 import math
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_every_place_gives_the_same(kind, options, tmp_path, joined):
 def test_every_rule_gives_the_same(rule, asks, tmp_path, joined):
     want = assert_parity(repeated_listings(), tmp_path, "parquet", rule, asks, **{**KEPT, "market": "market"})
     assert joins(joined) or sum(line.rows for line in list(want.audit)[1:]) == 0
+
+
+@pytest.mark.parametrize(("kind", "asks", "rule", "apart"), [
+    ("parquet", {}, [ONLY], True), ("parquet", {"by": "country"}, [ONLY], False), ("parquet", {"bands": [20]}, [ONLY], False),
+    ("parquet", {}, [ONLY, HoldingPrice(cap=30)], False), ("relation", {}, [ONLY], False)],
+    ids=["all", "groups", "bands", "a cap behind", "nothing is kept there"])
+def test_listings_are_summed_apart_where_that_is_the_same(kind, asks, rule, apart, tmp_path, joined):
+    """By numbers instead of by the names of their vendors."""
+    assert_parity(repeated_listings(), tmp_path, kind, lambda t: functools.reduce(lambda t, r: t.clean(r), rule, t), asks,
+                  **{**KEPT, "market": "market"})
+    assert joins(joined) and any("GROUP BY h, g" in asked for asked in joined) == apart
 
 
 def test_rates_by_day_and_captures(tmp_path, joined):
