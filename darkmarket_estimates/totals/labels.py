@@ -120,7 +120,9 @@ class Texts(Labels):
         return len(self._order)
 
     def __eq__(self, other: object) -> bool:
-        return self._sorted().equals(other._sorted()) if isinstance(other, Texts) else super().__eq__(other)
+        if isinstance(other, Texts) and self._array.type == other._array.type:
+            return self._sorted().equals(other._sorted())
+        return super().__eq__(other)
 
     __hash__ = Labels.__hash__
 

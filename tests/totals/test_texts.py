@@ -52,7 +52,8 @@ def test_texts_are_the_tuple_of_them(kind: pa.DataType, texts: list[str]) -> Non
     assert ours._texts is None  # nobody has asked for all of them
     assert ours == theirs and theirs == ours and hash(ours) == hash(theirs) and repr(ours) == repr(theirs)
     assert len(ours) == len(theirs) and tuple(ours) == theirs and ours[1:-1] == theirs[1:-1] and bool(ours) == bool(theirs)
-    assert ours == of(texts, kind) and (not texts or ours != of(texts[1:], kind))
+    for other in (pa.string(), pa.large_string()):
+        assert ours == of(texts, other) and (not texts or ours != of(texts[1:], other))
     assert ours != [*theirs] and ours != (*theirs, "x") and ours != 3
     for twin in (copy.copy(ours), copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
         assert isinstance(twin, Texts) and twin == ours == twin.texts
