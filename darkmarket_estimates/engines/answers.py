@@ -19,7 +19,7 @@ from darkmarket_estimates.engines.text_order import text_order
 from darkmarket_estimates.totals import BAND, CAPTURES, COLUMNS, MISSING, VENDOR, Key, band_labels
 from darkmarket_estimates.totals.labels import Texts
 
-#: For what is large and made once: in Arrow's own pool, which asks for huge pages, it can take four times as long.
+#: For what is large and made once: Arrow's own pool may ask for huge pages, which take longer to clear than they save.
 _POOL = pa.system_memory_pool()
 
 

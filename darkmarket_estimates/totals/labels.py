@@ -80,7 +80,7 @@ class Labels(Sequence[str]):
 
 
 class Texts(Labels):
-    """Texts as Arrow holds them, in a quarter of the memory.
+    """Texts as Arrow holds them, in less memory than as strings of Python.
 
     Parameters
     ----------
